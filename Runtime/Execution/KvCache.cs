@@ -1,0 +1,106 @@
+using VlmSdk.Tensors;
+
+namespace VlmSdk.Execution;
+
+/// <summary>Layout of a decoder's KV cache.</summary>
+/// <param name="Slots">Number of cached attentions (decoder layers).</param>
+/// <param name="Heads">Key/value heads of a layer.</param>
+/// <param name="HeadWidth">Width of a head.</param>
+/// <param name="Capacity">Most tokens a sequence may hold.</param>
+/// <param name="Batch">Sequences side by side.</param>
+public sealed record KvCacheSpec(int Slots, int Heads, int HeadWidth, int Capacity, int Batch = 1)
+{
+    /// <summary>Bytes of keys and values at full capacity, stored as F32.</summary>
+    public long Bytes => checked(2L * sizeof(float) * Slots * Batch * Capacity * Heads * HeadWidth);
+}
+
+/// <summary>
+/// Keys and values of the tokens seen so far, in host memory: per slot two F32 tensors [B, Capacity, K, H]. Not
+/// thread-safe. A fork copies the tokens held and is independent afterwards, so one encoded picture can start many answers.
+/// </summary>
+public sealed class KvCache : IDisposable
+{
+    private readonly HostTensor[] _keys, _values;
+    private bool _disposed;
+
+    /// <summary>Allocates an empty cache.</summary>
+    public KvCache(KvCacheSpec spec)
+    {
+        Spec = spec;
+        var shape = new Shape(spec.Batch, spec.Capacity, spec.Heads, spec.HeadWidth);
+        _keys = Enumerable.Range(0, spec.Slots).Select(_ => Pinned(shape)).ToArray();
+        _values = Enumerable.Range(0, spec.Slots).Select(_ => Pinned(shape)).ToArray();
+    }
+
+    /// <summary>The layout.</summary>
+    public KvCacheSpec Spec { get; }
+
+    /// <summary>Tokens held, the same for every sequence and slot.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Keys of a slot, F32 [B, Capacity, K, H]; rows from <see cref="Length"/> on are undefined.</summary>
+    public HostTensor Keys(int slot) => Live(_keys[slot]);
+
+    /// <summary>Values of a slot, F32 [B, Capacity, K, H]; rows from <see cref="Length"/> on are undefined.</summary>
+    public HostTensor Values(int slot) => Live(_values[slot]);
+
+    /// <summary>An independent copy of the tokens held.</summary>
+    /// <param name="capacity">Capacity of the copy; this cache's own when omitted.</param>
+    public KvCache Fork(int? capacity = null)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var copy = new KvCache(Spec with { Capacity = Math.Max(capacity ?? Spec.Capacity, Length) });
+        int row = Spec.Heads * Spec.HeadWidth;
+        for (int slot = 0; slot < Spec.Slots; slot++)
+            for (int b = 0; b < Spec.Batch; b++)
+            {
+                Copy(_keys[slot], copy._keys[slot], b, row);
+                Copy(_values[slot], copy._values[slot], b, row);
+            }
+        copy.Length = Length;
+        return copy;
+
+        void Copy(HostTensor from, HostTensor to, int b, int row) =>
+            from.Floats.Slice(b * Spec.Capacity * row, Length * row).CopyTo(to.Floats[(b * copy.Spec.Capacity * row)..]);
+    }
+
+    /// <summary>Forgets the tokens from <paramref name="length"/> on.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The length is negative or larger than the tokens held.</exception>
+    public void Truncate(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        Length = length;
+    }
+
+    /// <summary>Counts tokens an executor has just written to every slot.</summary>
+    /// <exception cref="ArgumentException">They exceed the capacity.</exception>
+    public void Advance(int tokens)
+    {
+        EnsureRoom(tokens);
+        Length += tokens;
+    }
+
+    /// <summary>Checks that a chunk fits before anything is written.</summary>
+    /// <exception cref="ArgumentException">It does not.</exception>
+    public void EnsureRoom(int tokens)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Length + tokens > Spec.Capacity)
+            throw new ArgumentException(
+                $"The KV cache holds {Length} of {Spec.Capacity} tokens; {tokens} more do not fit. Create it with a larger capacity.");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _disposed = true;
+
+    private HostTensor Live(HostTensor tensor)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return tensor;
+    }
+
+    // Pinned so that native kernels may keep the address for the length of a call without a handle.
+    private static HostTensor Pinned(Shape shape) =>
+        new(DType.F32, shape, GC.AllocateUninitializedArray<byte>(checked((int)DType.F32.ByteCount(shape)), pinned: true));
+}
