@@ -1,0 +1,79 @@
+using VlmSdk.Graphs;
+using VlmSdk.Tensors;
+
+namespace VlmSdk.Execution;
+
+/// <summary>
+/// The oracle: every operation of the closed set in plain managed loops with double accumulators, written to be read.
+/// All other executors are held to it. It is slow and runs on the calling thread.
+/// </summary>
+public sealed class ReferenceExecutor : IExecutor
+{
+    /// <inheritdoc/>
+    public string Name => "reference";
+
+    /// <inheritdoc/>
+    public bool Supports(Op op) => true;
+
+    /// <inheritdoc/>
+    public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(graph, weights);
+
+    /// <inheritdoc/>
+    public KvCache CreateCache(KvCacheSpec spec) => new(spec);
+
+    /// <inheritdoc/>
+    public void Dispose() { }
+
+    private sealed class Plan : IPlan
+    {
+        private readonly Graph _graph;
+        private readonly Dictionary<Value, HostTensor> _values = [];
+        private readonly Dictionary<string, HostTensor> _inputs = [];
+
+        internal Plan(Graph graph, WeightBinding weights)
+        {
+            _graph = graph;
+            foreach (Value node in graph.Nodes)
+            {
+                HostTensor tensor = node.Op switch
+                {
+                    WeightOp weight => Floats(weights.Get(weight)),
+                    ConstantOp constant => constant.Tensor,
+                    ReshapeOp reshape => _values[node.Inputs[0]].Reshape(reshape.Target),
+                    _ => new HostTensor(node.Type, node.Shape),
+                };
+                _values.Add(node, tensor);
+                if (node.Op is InputOp input)
+                    _inputs.Add(input.InputName, tensor);
+            }
+        }
+
+        public HostTensor Input(string name) => _inputs.TryGetValue(name, out HostTensor? input)
+            ? input
+            : throw new KeyNotFoundException($"The graph has no input '{name}'; it has {string.Join(", ", _inputs.Keys)}.");
+
+        public HostTensor Output(string name) => _graph.Outputs.TryGetValue(name, out Value? output)
+            ? _values[output]
+            : throw new KeyNotFoundException($"The graph has no output '{name}'; it has {string.Join(", ", _graph.Outputs.Keys)}.");
+
+        public void Run(KvCache? cache, CancellationToken cancellationToken)
+        {
+            KvCacheRules.Check(_graph, cache);
+            foreach (Value node in _graph.Nodes)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (node.Op is InputOp or WeightOp or ConstantOp or ReshapeOp)
+                    continue;
+                HostTensor[] inputs = node.Inputs.Select(i => _values[i]).ToArray();
+                ReferenceKernels.Run(node.Op, inputs, _values[node], cache);
+            }
+            cache?.Advance(_graph.CachedTokens);
+        }
+
+        public void Dispose() { }
+
+        private static HostTensor Floats(HostTensor weight) => weight.Type == DType.F32
+            ? weight
+            : throw new UnsupportedOpException("reference", "Weight", $"stored as {weight.Type}");
+    }
+}
