@@ -139,6 +139,12 @@ public sealed class GraphBuilder
         return x;
     }
 
+    /// <summary>A value tapped before, for losses that look inside a model.</summary>
+    /// <exception cref="KeyNotFoundException">No tap of this name was recorded.</exception>
+    public Value Tapped(string name) => _taps.TryGetValue(name, out Value? value)
+        ? value
+        : throw new KeyNotFoundException($"No tap '{name}' was recorded; there are {string.Join(", ", _taps.Keys)}.");
+
     /// <summary>Names a result of the graph.</summary>
     public void Output(string name, Value x) => _outputs.Add(name, x);
 
