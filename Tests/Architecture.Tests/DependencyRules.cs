@@ -1,0 +1,82 @@
+using System.Xml.Linq;
+
+namespace VlmSdk.Tests.Architecture;
+
+/// <summary>
+/// The direction of dependency: Samples -> Interop -> Runtime, never back; inside Runtime each folder sees only what
+/// stands before it. Rules are functions over (path, text) pairs so that the tests can also feed them a breach.
+/// </summary>
+internal static class DependencyRules
+{
+    /// <summary>Runtime folders and the Runtime namespaces each may use.</summary>
+    internal static readonly IReadOnlyDictionary<string, string[]> RuntimeLayers = new Dictionary<string, string[]>
+    {
+        ["Tensors"] = [],
+        ["Graphs"] = ["Tensors"],
+        ["Weights"] = ["Tensors", "Graphs"],
+        ["Vision"] = ["Tensors"],
+        ["Tokenization"] = ["Tensors", "Weights"],
+        ["Execution"] = ["Tensors", "Graphs", "Weights"],
+        ["Models"] = ["Tensors", "Graphs", "Weights", "Vision", "Tokenization"],
+        ["Decoding"] = ["Tensors", "Graphs", "Weights", "Execution", "Models", "Tokenization", "Vision"],
+        ["Scheduling"] = ["Tensors", "Vision"],
+        ["Queries"] = ["Tensors", "Graphs", "Weights", "Execution", "Models", "Tokenization", "Vision", "Decoding", "Scheduling"],
+        ["Training"] = ["Tensors", "Graphs", "Models"],
+    };
+
+    private static readonly string[] ForeignNamespaces = ["TorchSharp", "Silk.NET", "SkiaSharp"];
+
+    /// <summary>Breaches of the project references in one project file.</summary>
+    internal static IEnumerable<string> ProjectBreaches(string path, string xml)
+    {
+        string from = Layer(path);
+        foreach (XElement reference in XDocument.Parse(xml).Descendants("ProjectReference"))
+        {
+            string include = reference.Attribute("Include")!.Value.Replace('\\', '/');
+            string target = Path.GetRelativePath("/", Path.GetFullPath(Path.Combine("/", Path.GetDirectoryName(path)!, include)));
+            string to = Layer(target);
+            bool allowed = (from, to) switch
+            {
+                ("Runtime", _) => false,
+                ("Interop", "Runtime") => true,
+                ("Interop", _) => path.StartsWith("Interop/Capi/", StringComparison.Ordinal) && to == "Interop",
+                ("Samples", "Runtime" or "Interop" or "Samples") => true,
+                ("Tests", _) => true,
+                _ => false,
+            };
+            if (!allowed)
+                yield return $"{path} references {target}";
+        }
+    }
+
+    /// <summary>Breaches inside one Runtime source file: foreign libraries, or a layer that stands later.</summary>
+    internal static IEnumerable<string> SourceBreaches(string path, string text)
+    {
+        string[] parts = path.Split('/');
+        if (parts[0] != "Runtime")
+            yield break;
+        foreach (string foreign in ForeignNamespaces)
+            if (text.Contains(foreign, StringComparison.Ordinal))
+                yield return $"{path} names {foreign}";
+        if (parts.Length < 3)
+            yield break;
+        if (!RuntimeLayers.TryGetValue(parts[1], out string[]? allowed))
+        {
+            yield return $"{path} lies in a folder without a rule";
+            yield break;
+        }
+        foreach (string layer in RuntimeLayers.Keys)
+            if (layer != parts[1] && !allowed.Contains(layer) && text.Contains($"using VlmSdk.{layer}", StringComparison.Ordinal))
+                yield return $"{path} uses VlmSdk.{layer}, which {parts[1]} may not see";
+    }
+
+    /// <summary>A source file longer than 400 lines needs a reason in its header.</summary>
+    internal static IEnumerable<string> LengthBreaches(string path, string text)
+    {
+        string[] lines = text.Split('\n');
+        if (lines.Length > 401 && !lines.Take(30).Any(l => l.Contains("Long file:", StringComparison.Ordinal)))
+            yield return $"{path} has {lines.Length - 1} lines and no 'Long file:' reason in its header";
+    }
+
+    private static string Layer(string path) => path.Split('/')[0];
+}
