@@ -23,11 +23,10 @@ internal sealed class Optimiser : IDisposable
     private readonly Part[] _adam;
     private readonly Dictionary<string, Tensor> _weights, _average, _first = [], _second = [];
 
-    /// <summary>Takes hold of the weights; their <c>grad</c> is read by <see cref="Step"/>.</summary>
-    internal Optimiser(IReadOnlyDictionary<string, Tensor> weights)
+    /// <summary>Takes hold of the weights, whose <c>grad</c> is read by <see cref="Step"/>, and of the tensors that follow as their average.</summary>
+    internal Optimiser(IReadOnlyDictionary<string, Tensor> weights, IReadOnlyDictionary<string, Tensor> average)
     {
-        _weights = weights.ToDictionary();
-        _average = weights.ToDictionary(p => p.Key, p => p.Value.detach().clone().DetachFromDisposeScope());
+        (_weights, _average) = (weights.ToDictionary(), average.ToDictionary());
         _muon = [.. weights.Where(p => IsMatrix(p.Key, p.Value)).Select(p => new Part(p.Key, p.Value)).GroupBy(p => Flat(p)).Select(g => g.ToArray())];
         _adam = [.. weights.Where(p => !IsMatrix(p.Key, p.Value)).Select(p => new Part(p.Key, p.Value))];
         foreach (Part part in _muon.SelectMany(g => g).Concat(_adam))
@@ -44,9 +43,6 @@ internal sealed class Optimiser : IDisposable
 
     /// <summary>Steps done; Adam's bias corrections count them.</summary>
     internal int Steps { get; set; }
-
-    /// <summary>Averaged weights by name.</summary>
-    internal IReadOnlyDictionary<string, Tensor> Average => _average;
 
     /// <summary>First moments by weight name.</summary>
     internal IReadOnlyDictionary<string, Tensor> First => _first;
@@ -109,7 +105,7 @@ internal sealed class Optimiser : IDisposable
         using var scope = NewDisposeScope();
         bool tall = matrices.shape[1] > matrices.shape[2];
         Tensor x = tall ? matrices.transpose(1, 2) : matrices;
-        x /= x.norm([1L, 2L], keepdim: true) + 1e-7;
+        x /= x.pow(2).sum(new long[] { 1, 2 }, keepdim: true).sqrt() + 1e-7;
         for (int i = 0; i < 5; i++)
         {
             Tensor a = bmm(x, x.transpose(1, 2));
@@ -136,7 +132,7 @@ internal sealed class Optimiser : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Tensor tensor in _average.Values.Concat(_first.Values).Concat(_second.Values))
+        foreach (Tensor tensor in _first.Values.Concat(_second.Values))
             tensor.Dispose();
     }
 }
