@@ -70,6 +70,18 @@ public sealed record PatchGridSpec
     public Tensors.Shape Shape => Layout == PatchLayout.Planar
         ? new(3, Height, Width)
         : new(Height / PatchSize * (Width / PatchSize), 3 * PatchSize * PatchSize);
+
+    /// <summary>Refuses a specification that describes no grid.</summary>
+    /// <exception cref="ImageException">A side, the patch size or the table is wrong; the message says which and what is accepted.</exception>
+    public void Check()
+    {
+        if (Width < 1 || Height < 1 || 3L * Width * Height * sizeof(float) > int.MaxValue)
+            throw new ImageException($"A patch grid of {Width} x {Height} pixels is not possible; both sides must be at least 1 and the grid below 2 GiB.");
+        if (PatchSize < 1 || (Layout == PatchLayout.PatchMajor && (Width % PatchSize != 0 || Height % PatchSize != 0)))
+            throw new ImageException($"Patches of {PatchSize} pixels do not tile {Width} x {Height}; both sides must be multiples of the patch size.");
+        if (Lookup.Length != 3 * 256)
+            throw new ImageException($"The look-up table holds {Lookup.Length} numbers; it needs 768, 256 for each of red, green and blue.");
+    }
 }
 
 /// <summary>Tables for <see cref="PatchGridSpec.Lookup"/>.</summary>
