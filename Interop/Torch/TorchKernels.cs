@@ -27,7 +27,7 @@ internal static class TorchKernels
                 return x[0].index_copy(0, x[1].to_type(ScalarType.Int64), x[2]);
             case MatMulOp: return run.MatMul(x[0], x[1]);
             case LinearOp: return run.Linear(x);
-            case Conv2dOp conv: return run.Conv2d(conv, x);
+            case Conv2dOp conv: return run.Conv2d(conv, node, x);
             case AveragePool2dOp pool: return AveragePool(pool, node, x[0]);
             case UnaryOp unary: return Unary(unary.Kind, x[0]);
             case ActivationOp activation: return Activation(activation.Kind, x[0]);
