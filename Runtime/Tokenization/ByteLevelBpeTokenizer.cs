@@ -115,10 +115,10 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
 
     private readonly struct Rules(Dictionary<(int, int), (int Rank, int Merged)> merges) : IMergeRules
     {
-        public bool TryMerge(int left, int right, out double key, out int merged)
+        public bool TryMerge(int left, int right, out uint key, out int merged)
         {
             bool found = merges.TryGetValue((left, right), out (int Rank, int Merged) entry);
-            (key, merged) = (entry.Rank, entry.Merged);
+            (key, merged) = ((uint)entry.Rank, entry.Merged);
             return found;
         }
     }

@@ -14,7 +14,7 @@ public sealed class SentencePieceBpeTokenizer : VocabularyTokenizer
 
     private readonly Dictionary<string, int> _pieces;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _spans;
-    private readonly IReadOnlyList<float> _scores;
+    private readonly uint[] _keys;
     private readonly int[] _byteIds = new int[256];
     private readonly int _unknown;
     private readonly int _longest;
@@ -31,7 +31,7 @@ public sealed class SentencePieceBpeTokenizer : VocabularyTokenizer
     {
         if (scores.Count != vocabulary.Tokens.Count)
             throw vocabulary.Fault("scores", $"has {scores.Count} entries for {vocabulary.Tokens.Count} tokens; the lengths must agree.");
-        _scores = scores;
+        _keys = [.. scores.Select(FallingKey)];
         _dummyPrefix = dummyPrefix;
         _pieces = new Dictionary<string, int>(StringComparer.Ordinal);
         Array.Fill(_byteIds, -1);
@@ -155,6 +155,13 @@ public sealed class SentencePieceBpeTokenizer : VocabularyTokenizer
         throw vocabulary.Fault("tokens", $"byte token {id} is spelt '{token}'; it must read <0xHH> with two upper-case hexadecimal digits.");
     }
 
+    // The score's bits turned so that higher scores give lower numbers; adding zero makes minus zero plus zero.
+    private static uint FallingKey(float score)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(score + 0f);
+        return (bits & 0x80000000) != 0 ? bits : ~bits & 0x7FFFFFFF;
+    }
+
     private static bool IsUpperHex(char c) => c is (>= '0' and <= '9') or (>= 'A' and <= 'F');
 
     private static SpellingMatcher Matcher(TokenizerVocabulary vocabulary, TokenType type) =>
@@ -162,7 +169,7 @@ public sealed class SentencePieceBpeTokenizer : VocabularyTokenizer
 
     private readonly struct Rules(SentencePieceBpeTokenizer owner, List<string> strays) : IMergeRules
     {
-        public bool TryMerge(int left, int right, out double key, out int merged)
+        public bool TryMerge(int left, int right, out uint key, out int merged)
         {
             (key, merged) = (0, 0);
             if (IsUserDefined(left) || IsUserDefined(right))
@@ -176,7 +183,7 @@ public sealed class SentencePieceBpeTokenizer : VocabularyTokenizer
             b.CopyTo(joined[a.Length..]);
             if (!owner._spans.TryGetValue(joined[..length], out merged))
                 return false;
-            key = -owner._scores[merged];
+            key = owner._keys[merged];
             return true;
         }
 

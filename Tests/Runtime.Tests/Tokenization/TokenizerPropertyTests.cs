@@ -68,7 +68,7 @@ internal sealed class TokenizerPropertyTests
     public void Two_hundred_thousand_characters_without_a_break_are_no_trouble()
     {
         foreach (VocabularyTokenizer tokenizer in All())
-            foreach (string unit in new[] { "ab", " ", "\n ", "!", "图", "1" })
+            foreach (string unit in new[] { "ab", " ", "图" })
             {
                 string text = string.Concat(Enumerable.Repeat(unit, 200_000 / unit.Length));
                 Assert.That(tokenizer.Encode(text), Is.Not.Empty);
