@@ -1,11 +1,13 @@
 using VlmSdk.Graphs;
 using VlmSdk.Tensors;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Execution;
 
 /// <summary>
 /// The oracle: every operation of the closed set in plain managed loops with double accumulators, written to be read.
-/// All other executors are held to it. It is slow and runs on the calling thread.
+/// All other executors are held to it. It is slow and runs on the calling thread. Weights of any storage type are turned into
+/// floats when a plan is prepared.
 /// </summary>
 public sealed class ReferenceExecutor : IExecutor
 {
@@ -72,8 +74,6 @@ public sealed class ReferenceExecutor : IExecutor
 
         public void Dispose() { }
 
-        private static HostTensor Floats(HostTensor weight) => weight.Type == DType.F32
-            ? weight
-            : throw new UnsupportedOpException("reference", "Weight", $"stored as {weight.Type}");
+        private static HostTensor Floats(HostTensor weight) => weight.Type == DType.F32 ? weight : Dequantizer.ToFloats(weight);
     }
 }
