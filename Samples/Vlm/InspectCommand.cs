@@ -8,21 +8,15 @@ internal sealed record InspectCommand(string Path, bool Json)
 {
     internal Task RunAsync()
     {
-        if (IsGguf(Path))
+        using IWeightSource source = WeightSource.Open(Path);
+        (string kind, IEnumerable<KeyValuePair<string, string>> metadata) = source switch
         {
-            using GgufFile file = GgufFile.Open(Path);
-            Write($"GGUF version {file.Version}", file.Metadata.Entries.ToDictionary(e => e.Key, e => e.Value.ToString()), file.Tensors.Values);
-        }
-        else if (Directory.Exists(Path) || Path.EndsWith(".json", StringComparison.Ordinal))
-        {
-            using ShardedSafetensors shards = ShardedSafetensors.Open(Path);
-            Write("safetensors, sharded", [], shards.Tensors.Values);
-        }
-        else
-        {
-            using SafetensorsFile file = SafetensorsFile.Open(Path);
-            Write("safetensors", file.Metadata.ToDictionary(e => e.Key, e => e.Value), file.Tensors.Values);
-        }
+            GgufFile gguf => ($"GGUF version {gguf.Version}", gguf.Metadata.Entries.Select(e => KeyValuePair.Create(e.Key, e.Value.ToString()))),
+            SafetensorsFile file => ("safetensors", file.Metadata),
+            ShardedSafetensors shards => ($"safetensors in {shards.Shards.Count} shards", []),
+            _ => (source.GetType().Name, (IEnumerable<KeyValuePair<string, string>>)[]),
+        };
+        Write(kind, metadata.ToDictionary(), source.Tensors.Values);
         return Task.CompletedTask;
     }
 
@@ -49,15 +43,6 @@ internal sealed record InspectCommand(string Path, bool Json)
         foreach (TensorInfo t in all)
             Console.WriteLine($"  {t.Name,-48} {t.Type,-6} {t.Shape,-20} {t.ByteCount,12:N0} bytes");
         Console.WriteLine($"{all.Length} tensors, {numbers:N0} numbers, {bytes:N0} bytes");
-    }
-
-    private static bool IsGguf(string path)
-    {
-        if (!File.Exists(path))
-            return path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
-        Span<byte> magic = stackalloc byte[4];
-        using FileStream file = File.OpenRead(path);
-        return file.ReadAtLeast(magic, 4, throwOnEndOfStream: false) == 4 && magic.SequenceEqual("GGUF"u8);
     }
 
     private static string Short(string text) => text.Length <= 100 ? text : text[..97] + "...";
