@@ -26,6 +26,7 @@ internal static unsafe class VulkanDeviceFactory
             {
                 _ = loader.Api.DeviceWaitIdle(device);
                 loader.Api.DestroyDevice(device, null);
+                loader.Use(default(Device)); // look-ups must not ask a device that is gone
             }
             if (messenger.Handle != 0)
                 ((delegate* unmanaged<Instance, DebugUtilsMessengerEXT, void*, void>)loader.Find("vkDestroyDebugUtilsMessengerEXT"))(instance, messenger, null);
