@@ -11,7 +11,9 @@ namespace VlmSdk.Torch;
 /// </summary>
 internal static class TorchKernels
 {
-    internal static bool Supports(Op op) => op is not (InputOp or WeightOp or ConstantOp) && Known(op);
+    internal static bool Knows(Op op) => op is ReshapeOp or PermuteOp or SliceOp or ConcatOp or GatherOp or ScatterRowsOp or MatMulOp
+        or LinearOp or Conv2dOp or AveragePool2dOp or UnaryOp or ActivationOp or BinaryOp or CompareOp or SelectOp or ReduceOp or SoftmaxOp
+        or LogSoftmaxOp or ArgMaxOp or CastOp or LayerNormOp or RmsNormOp or RopeOp or AttentionOp;
 
     internal static Tensor Run(Value node, Tensor[] x, TorchRun run)
     {
@@ -27,7 +29,7 @@ internal static class TorchKernels
                 return x[0].index_copy(0, x[1].to_type(ScalarType.Int64), x[2]);
             case MatMulOp: return run.MatMul(x[0], x[1]);
             case LinearOp: return run.Linear(x);
-            case Conv2dOp conv: return run.Conv2d(conv, x);
+            case Conv2dOp conv: return run.Conv2d(conv, node, x);
             case AveragePool2dOp pool: return AveragePool(pool, node, x[0]);
             case UnaryOp unary: return Unary(unary.Kind, x[0]);
             case ActivationOp activation: return Activation(activation.Kind, x[0]);
@@ -64,10 +66,6 @@ internal static class TorchKernels
         // The hidden rows are replaced before the softmax too, so that no NaN reaches the gradient.
         return x.masked_fill(hidden, 0).softmax(-1).masked_fill(hidden, 0);
     }
-
-    private static bool Known(Op op) => op is ReshapeOp or PermuteOp or SliceOp or ConcatOp or GatherOp or ScatterRowsOp or MatMulOp
-        or LinearOp or Conv2dOp or AveragePool2dOp or UnaryOp or ActivationOp or BinaryOp or CompareOp or SelectOp or ReduceOp or SoftmaxOp
-        or LogSoftmaxOp or ArgMaxOp or CastOp or LayerNormOp or RmsNormOp or RopeOp or AttentionOp;
 
     private static Tensor Unary(UnaryKind kind, Tensor x) => kind switch
     {

@@ -1,5 +1,6 @@
 using TorchSharp;
 using VlmSdk.Tensors;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Torch;
 
@@ -25,7 +26,6 @@ internal static class TorchLibrary
         }
     }
 
-    internal static HostTensor Floats(HostTensor weight) => weight.Type == DType.F32
-        ? weight
-        : throw new UnsupportedOpException(TorchExecutor.ExecutorName, "Weight", $"stored as {weight.Type}");
+    /// <summary>A weight as floats: the tensor itself when it is stored so, else dequantized.</summary>
+    internal static HostTensor Floats(HostTensor weight) => weight.Type == DType.F32 ? weight : Dequantizer.ToFloats(weight);
 }

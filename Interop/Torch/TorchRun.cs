@@ -41,13 +41,38 @@ internal sealed class TorchRun(KvCache? cache, bool halfProducts, HashSet<Tensor
         ? Single(nn.functional.linear(Half(x[0]), Half(x[1]), x.Length > 2 ? Half(x[2]) : null))
         : nn.functional.linear(x[0], x[1], x.Length > 2 ? x[2] : null);
 
-    internal Tensor Conv2d(Conv2dOp op, Tensor[] x)
+    internal Tensor Conv2d(Conv2dOp op, Value node, Tensor[] x)
     {
         Tensor? bias = x.Length > 2 ? x[2] : null;
-        long[] strides = [op.Stride, op.Stride], padding = [op.Padding, op.Padding];
-        return halfProducts
-            ? Single(nn.functional.conv2d(Half(x[0]), Half(x[1]), bias is null ? null : Half(bias), strides, padding, null, op.Groups))
-            : nn.functional.conv2d(x[0], x[1], bias, strides, padding, null, op.Groups);
+        if (Blocked(x[0], x[1], op))
+        {
+            long[] strides = [op.Stride, op.Stride], padding = [op.Padding, op.Padding];
+            return halfProducts
+                ? Single(nn.functional.conv2d(Half(x[0]), Half(x[1]), bias is null ? null : Half(bias), strides, padding))
+                : nn.functional.conv2d(x[0], x[1], bias, strides, padding);
+        }
+        Tensor result = halfProducts ? Single(Columns(op, node, Half(x[0]), Half(x[1]))) : Columns(op, node, x[0], x[1]);
+        return bias is null ? result : result + bias.reshape(-1, 1, 1);
+    }
+
+    /// <summary>
+    /// Whether the library's convolution may be used. The oneDNN kernels of libtorch 2.10 pad channels to blocks of 16 and
+    /// read the padding uninitialised, so that other channel counts give NaN now and then, forwards and backwards. Small
+    /// pictures do not go to oneDNN at all, but to kernels that are no faster than the product.
+    /// </summary>
+    private static bool Blocked(Tensor x, Tensor weight, Conv2dOp op) =>
+        op.Groups == 1 && x.numel() > 20_480 && weight.shape[0] % 16 == 0 && (weight.shape[1] % 16 == 0 || weight.shape[1] == 3);
+
+    /// <summary>The convolution as one product per group over the unfolded windows.</summary>
+    private static Tensor Columns(Conv2dOp op, Value node, Tensor x, Tensor weight)
+    {
+        long[] w = weight.shape;
+        long b = node.Shape[0], places = (long)node.Shape[2] * node.Shape[3], patch = w[1] * w[2] * w[3];
+        if (node.Shape.Count == 0 || patch == 0)
+            return zeros(TorchKernels.Long(node.Shape), x.dtype);
+        Tensor columns = nn.functional.unfold(x, (w[2], w[3]), (1, 1), (op.Padding, op.Padding), (op.Stride, op.Stride));
+        columns = columns.reshape(b, op.Groups, patch, places);
+        return weight.reshape(1, op.Groups, w[0] / op.Groups, patch).matmul(columns).reshape(TorchKernels.Long(node.Shape));
     }
 
     private Tensor Half(Tensor x) => weights.Contains(x)

@@ -92,7 +92,7 @@ public sealed unsafe class VulkanDevice : IDisposable
     /// <summary>True once a call reported that the device is lost. Rebuild the device and everything on it.</summary>
     public bool IsLost => Volatile.Read(ref _lost) != 0;
 
-    /// <summary>Raised once, on the thread that found the loss, before the failing call throws.</summary>
+    /// <summary>Raised once, on a thread of the pool, when a call found the device lost.</summary>
     public event EventHandler? Lost;
 
     internal PhysicalDeviceLimits Limits { get; }
@@ -139,6 +139,6 @@ public sealed unsafe class VulkanDevice : IDisposable
     internal void MarkLost()
     {
         if (Interlocked.Exchange(ref _lost, 1) == 0)
-            Lost?.Invoke(this, EventArgs.Empty);
+            ThreadPool.UnsafeQueueUserWorkItem(static self => self.Lost?.Invoke(self, EventArgs.Empty), this, preferLocal: false);
     }
 }

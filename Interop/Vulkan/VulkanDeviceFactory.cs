@@ -26,6 +26,8 @@ internal static unsafe class VulkanDeviceFactory
             {
                 _ = loader.Api.DeviceWaitIdle(device);
                 loader.Api.DestroyDevice(device, null);
+                // The calls below may be looked up for the first time here: not through a device that is gone.
+                loader.Use(default(Device));
             }
             if (messenger.Handle != 0)
                 ((delegate* unmanaged<Instance, DebugUtilsMessengerEXT, void*, void>)loader.Find("vkDestroyDebugUtilsMessengerEXT"))(instance, messenger, null);

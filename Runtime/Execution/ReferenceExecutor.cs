@@ -1,22 +1,28 @@
+using System.Runtime.CompilerServices;
 using VlmSdk.Graphs;
 using VlmSdk.Tensors;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Execution;
 
 /// <summary>
 /// The oracle: every operation of the closed set in plain managed loops with double accumulators, written to be read.
-/// All other executors are held to it. It is slow and runs on the calling thread.
+/// All other executors are held to it. It is slow and runs on the calling thread. Weights of any storage type are turned into
+/// floats when a plan is prepared.
 /// </summary>
 public sealed class ReferenceExecutor : IExecutor
 {
+    // Stored types other than F32 are widened once, and shared by all plans while their weight lives.
+    private readonly ConditionalWeakTable<HostTensor, HostTensor> _widened = [];
+
     /// <inheritdoc/>
     public string Name => "reference";
 
     /// <inheritdoc/>
-    public bool Supports(Op op) => true;
+    public bool Supports(Op op) => op is InputOp or WeightOp or ConstantOp or ReshapeOp || ReferenceKernels.Knows(op);
 
     /// <inheritdoc/>
-    public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(graph, weights);
+    public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(this, GraphLowering.Lower(this, graph), weights);
 
     /// <inheritdoc/>
     public KvCache CreateCache(KvCacheSpec spec) => new(spec);
@@ -30,14 +36,14 @@ public sealed class ReferenceExecutor : IExecutor
         private readonly Dictionary<Value, HostTensor> _values = [];
         private readonly Dictionary<string, HostTensor> _inputs = [];
 
-        internal Plan(Graph graph, WeightBinding weights)
+        internal Plan(ReferenceExecutor owner, Graph graph, WeightBinding weights)
         {
             _graph = graph;
             foreach (Value node in graph.Nodes)
             {
                 HostTensor tensor = node.Op switch
                 {
-                    WeightOp weight => Floats(weights.Get(weight)),
+                    WeightOp weight => owner.Floats(weights.Get(weight)),
                     ConstantOp constant => constant.Tensor,
                     ReshapeOp reshape => _values[node.Inputs[0]].Reshape(reshape.Target),
                     _ => new HostTensor(node.Type, node.Shape),
@@ -71,9 +77,7 @@ public sealed class ReferenceExecutor : IExecutor
         }
 
         public void Dispose() { }
-
-        private static HostTensor Floats(HostTensor weight) => weight.Type == DType.F32
-            ? weight
-            : throw new UnsupportedOpException("reference", "Weight", $"stored as {weight.Type}");
     }
+
+    private HostTensor Floats(HostTensor weight) => weight.Type == DType.F32 ? weight : _widened.GetValue(weight, Dequantizer.ToFloats);
 }

@@ -35,24 +35,31 @@ public static class ImageProcessor
             throw new ImageException($"A patch grid of {spec.Width} x {spec.Height} has {spec.Count} numbers, but the destination holds {destination.Length}.");
 
         CoordinateMap map = CoordinateMap.Create(spec, picture.Width, picture.Height);
+        Process(new ImageResize.BufferSource(picture), spec, map, destination);
+        return map;
+    }
+
+    /// <summary>Writes a grid whose place for the resized picture is already decided.</summary>
+    internal static void Process<TSource>(TSource source, PatchGridSpec spec, CoordinateMap map, Span<float> destination)
+        where TSource : struct, ImageResize.IRowSource
+    {
         // The part of the resized picture that is seen: all of it, or a window when it is cropped.
         (int left, int top) = (Math.Max(0, -map.OffsetX), Math.Max(0, -map.OffsetY));
         (int x, int y) = (Math.Max(0, map.OffsetX), Math.Max(0, map.OffsetY));
-        int width = Math.Min(map.ResizedWidth, spec.Width), height = Math.Min(map.ResizedHeight, spec.Height);
+        int width = Math.Min(map.ResizedWidth - left, spec.Width - x), height = Math.Min(map.ResizedHeight - top, spec.Height - y);
 
         if (width < spec.Width || height < spec.Height)
             FillAll(spec, destination);
-        ResizeTable across = ResizeTable.Create(picture.Width, map.ResizedWidth, spec.Filter, left, width);
-        ResizeTable down = ResizeTable.Create(picture.Height, map.ResizedHeight, spec.Filter, top, height);
+        ResizeTable across = ResizeTable.Create(map.SourceWidth, map.ResizedWidth, spec.Filter, left, width);
+        ResizeTable down = ResizeTable.Create(map.SourceHeight, map.ResizedHeight, spec.Filter, top, height);
         unsafe
         {
             fixed (float* target = destination)
             {
                 var sink = new GridSink(spec, target, x, y);
-                ImageResize.Run(picture, across, down, verticalFirst: false, ref sink);
+                ImageResize.Run(source, across, down, ref sink);
             }
         }
-        return map;
     }
 
     private static void FillAll(PatchGridSpec spec, Span<float> destination)

@@ -51,7 +51,10 @@ public static class ImageResize
         if (bytes > Array.MaxLength)
             throw new ImageException($"A picture of {keepWidth} x {keepHeight} pixels would need {bytes} bytes; at most {Array.MaxLength} fit.");
         var output = new BufferSink(new byte[bytes], keepWidth);
-        Run(source, x, y, VerticalFirst(source, width, height, order), ref output);
+        if (VerticalFirst(source, width, height, order))
+            RunVerticalFirst(source, x, y, ref output);
+        else
+            Run(new BufferSource(source), x, y, ref output);
         return new PixelBuffer(keepWidth, keepHeight, PixelFormat.Rgb8, output.Bytes);
     }
 
@@ -62,32 +65,31 @@ public static class ImageResize
         return order == PassOrder.Pillow13 && shrink > 0 && shrink > 2 * ((long)source.Width - width);
     }
 
-    /// <summary>Resizes and hands packed R, G, B rows to a sink, from the top. The span is valid during the call only.</summary>
-    internal static void Run<TSink>(PixelBuffer source, ResizeTable x, ResizeTable y, bool verticalFirst, ref TSink sink) where TSink : struct, IRowSink
-    {
-        if (verticalFirst)
-            RunVerticalFirst(source, x, y, ref sink);
-        else
-            RunHorizontalFirst(source, x, y, ref sink);
-    }
-
-    private static void RunHorizontalFirst<TSink>(PixelBuffer source, ResizeTable x, ResizeTable y, ref TSink sink) where TSink : struct, IRowSink
+    /// <summary>Resizes, x first, and hands packed R, G, B rows to a sink, from the top. The span is valid during the call only.</summary>
+    internal static void Run<TSource, TSink>(TSource source, ResizeTable x, ResizeTable y, ref TSink sink)
+        where TSource : struct, IRowSource where TSink : struct, IRowSink
     {
         int rowBytes = 3 * x.Length, slots = y.Taps, next = 0;
         var ring = new byte[checked(slots * rowBytes + ResizeKernels.Slack)];
         var row = new byte[rowBytes + ResizeKernels.Slack];
-        uint[] pixels = x.IsIdentity ? [] : new uint[source.Width];
+        uint[] pixels = x.IsIdentity ? [] : new uint[x.Input];
         for (int line = 0; line < y.Length; line++)
         {
             (int start, int count) = (y.Starts[line], y.Counts[line]);
-            for (next = Math.Max(next, start); next < start + count; next++)
+            for (int first = next = Math.Max(next, start); next < start + count; next++)
             {
+                Span<byte> slot = ring.AsSpan(next % slots * rowBytes, rowBytes);
+                if (next > first && source.Repeats(next))
+                {
+                    ring.AsSpan((next - 1) % slots * rowBytes, rowBytes).CopyTo(slot);
+                    continue;
+                }
                 Horizontal(source.Row(next), source.Format, x, pixels, row);
-                row.AsSpan(0, rowBytes).CopyTo(ring.AsSpan(next % slots * rowBytes));
+                row.AsSpan(0, rowBytes).CopyTo(slot);
             }
             if (y.IsIdentity)
             {
-                sink.Write(line, row.AsSpan(0, rowBytes));
+                sink.Write(line, ring.AsSpan(start % slots * rowBytes, rowBytes));
                 continue;
             }
             ResizeKernels.Vertical(ring, rowBytes, start % slots, slots, y.WeightsOf(line), row.AsSpan(0, rowBytes));
@@ -121,6 +123,28 @@ public static class ImageResize
         }
         ResizeKernels.Expand(from, format, pixels);
         ResizeKernels.Horizontal(pixels, x, packed);
+    }
+
+    /// <summary>Gives the rows of a picture in any order.</summary>
+    internal interface IRowSource
+    {
+        /// <summary>Channel order of the rows.</summary>
+        PixelFormat Format { get; }
+
+        /// <summary>One row; valid until the next call.</summary>
+        ReadOnlySpan<byte> Row(int y);
+
+        /// <summary>Whether row y is known to equal row y - 1.</summary>
+        bool Repeats(int y);
+    }
+
+    internal readonly struct BufferSource(PixelBuffer picture) : IRowSource
+    {
+        public PixelFormat Format => picture.Format;
+
+        public ReadOnlySpan<byte> Row(int y) => picture.Row(y);
+
+        public bool Repeats(int y) => false;
     }
 
     /// <summary>Takes the rows of a resized picture, from the top.</summary>

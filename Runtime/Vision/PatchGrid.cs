@@ -35,6 +35,17 @@ public sealed class PatchGrid : IDisposable
     /// <summary>The numbers, F32 of <see cref="PatchGridSpec.Shape"/>.</summary>
     public HostTensor Values { get; }
 
+    /// <summary>
+    /// Makes a disposed grid usable again. Only for a frame source that lends the same memory many times and pools its
+    /// grids: whoever disposed the grid must not touch it any more.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The grid has not been disposed.</exception>
+    public void Renew()
+    {
+        if (Interlocked.Exchange(ref _released, 0) == 0)
+            throw new InvalidOperationException("The patch grid is still in use; only a disposed one can be lent again.");
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -67,7 +67,7 @@ internal sealed class GgufCursor(ByteSource file)
         if (name.Length == 0)
             throw Fault(null, $"the {what} before byte {Position} is empty. Convert the model again");
         if (name.Contains('\0', StringComparison.Ordinal))
-            throw Fault(name.Replace('\0', '?'), $"the {what} holds NUL. Convert the model again");
+            throw Fault(name, $"the {what} holds NUL. Convert the model again");
         return name;
     }
 

@@ -72,6 +72,10 @@ internal static class TensorReading
         return new HostTensor(info.Type, info.Shape, data);
     }
 
-    /// <summary>A name from a file as messages show it: of bounded length.</summary>
-    internal static string Shown(string name) => name.Length <= ShownCharacters ? name : string.Concat(name.AsSpan(0, ShownCharacters), "...");
+    /// <summary>A name from a file as messages show it: of bounded length, without control characters.</summary>
+    internal static string Shown(string name)
+    {
+        string shown = name.Length <= ShownCharacters ? name : string.Concat(name.AsSpan(0, ShownCharacters), "...");
+        return shown.Any(char.IsControl) ? string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c)) : shown;
+    }
 }

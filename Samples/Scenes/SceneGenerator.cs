@@ -63,7 +63,7 @@ public static class SceneGenerator
         (float s, float c) = MathF.SinCos(random.Angle());
         (float up, float flat) = MathF.SinCos(elevation);
         return new SceneLight(
-            new Vector3(s * flat, up, c * flat), random.Range(0.3f, 0.55f), random.Range(0.55f, 0.85f), random.Chance(0.85f));
+            new Vector3(s * flat, up, c * flat), random.Range(0.34f, 0.56f), random.Range(0.55f, 0.85f), random.Chance(0.85f));
     }
 
     private static SceneGround Ground(SceneRandom random)

@@ -1,18 +1,19 @@
 using Silk.NET.Core.Native;
 using Silk.NET.Vulkan;
+using VlmSdk.Vulkan;
 
 namespace VlmSdk.Samples.Scenes;
 
 /// <summary>The three pipelines of the renderer: shadow map, solids, backdrop. Viewport and scissor are set while recording.</summary>
 internal sealed unsafe class ScenePipelines : IDisposable
 {
-    private readonly SceneDevice _device;
+    private readonly VulkanDevice _device;
     private DescriptorSetLayout _setLayout;
     private PipelineLayout _layout;
     private Sampler _sampler;
     private Pipeline _shadow, _solids, _backdrop;
 
-    public ScenePipelines(SceneDevice device)
+    public ScenePipelines(VulkanDevice device)
     {
         _device = device;
         try
@@ -65,17 +66,17 @@ internal sealed unsafe class ScenePipelines : IDisposable
             AddressModeV = SamplerAddressMode.ClampToEdge,
             AddressModeW = SamplerAddressMode.ClampToEdge,
         };
-        SceneDevice.Check(vk.CreateSampler(_device.Device, &sampler, null, out _sampler), "vkCreateSampler");
+        VulkanHelp.Check(vk.CreateSampler(_device.Device, &sampler, null, out _sampler), "vkCreateSampler");
         const ShaderStageFlags Both = ShaderStageFlags.VertexBit | ShaderStageFlags.FragmentBit;
         DescriptorSetLayoutBinding* bindings = stackalloc DescriptorSetLayoutBinding[]
         {
             new(0, DescriptorType.StorageBuffer, 1, Both), new(1, DescriptorType.CombinedImageSampler, 1, ShaderStageFlags.FragmentBit),
         };
         var set = new DescriptorSetLayoutCreateInfo { SType = StructureType.DescriptorSetLayoutCreateInfo, BindingCount = 2, PBindings = bindings };
-        SceneDevice.Check(vk.CreateDescriptorSetLayout(_device.Device, &set, null, out _setLayout), "vkCreateDescriptorSetLayout");
+        VulkanHelp.Check(vk.CreateDescriptorSetLayout(_device.Device, &set, null, out _setLayout), "vkCreateDescriptorSetLayout");
         DescriptorSetLayout setLayout = _setLayout;
         var layout = new PipelineLayoutCreateInfo { SType = StructureType.PipelineLayoutCreateInfo, SetLayoutCount = 1, PSetLayouts = &setLayout };
-        SceneDevice.Check(vk.CreatePipelineLayout(_device.Device, &layout, null, out _layout), "vkCreatePipelineLayout");
+        VulkanHelp.Check(vk.CreatePipelineLayout(_device.Device, &layout, null, out _layout), "vkCreatePipelineLayout");
     }
 
     private Pipeline CreatePipeline(string vertexName, string? fragmentName, bool mesh)
@@ -162,7 +163,7 @@ internal sealed unsafe class ScenePipelines : IDisposable
                 Layout = _layout,
             };
             Pipeline pipeline;
-            SceneDevice.Check(vk.CreateGraphicsPipelines(_device.Device, default, 1, &create, null, &pipeline), "vkCreateGraphicsPipelines");
+            VulkanHelp.Check(vk.CreateGraphicsPipelines(_device.Device, default, 1, &create, null, &pipeline), "vkCreateGraphicsPipelines");
             return pipeline;
         }
         finally
@@ -182,7 +183,7 @@ internal sealed unsafe class ScenePipelines : IDisposable
         fixed (byte* words = code)
         {
             var create = new ShaderModuleCreateInfo { SType = StructureType.ShaderModuleCreateInfo, CodeSize = (nuint)code.Length, PCode = (uint*)words };
-            SceneDevice.Check(_device.Api.CreateShaderModule(_device.Device, &create, null, out ShaderModule module), "vkCreateShaderModule");
+            VulkanHelp.Check(_device.Api.CreateShaderModule(_device.Device, &create, null, out ShaderModule module), "vkCreateShaderModule");
             return module;
         }
     }

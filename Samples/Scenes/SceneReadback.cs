@@ -1,11 +1,12 @@
 using Silk.NET.Vulkan;
+using VlmSdk.Vulkan;
 
 namespace VlmSdk.Samples.Scenes;
 
 /// <summary>One frame on its way to host memory: a target, a command buffer, and a mapped buffer its pixels are copied to.</summary>
 internal sealed unsafe class SceneReadback : IDisposable
 {
-    private readonly SceneDevice _device;
+    private readonly VulkanDevice _device;
     private readonly SceneTarget _target;
     private CommandPool _pool;
     private CommandBuffer _commands;
@@ -16,7 +17,7 @@ internal sealed unsafe class SceneReadback : IDisposable
     private SceneDescription? _scene;
 
     /// <summary>Takes over the target.</summary>
-    public SceneReadback(SceneDevice device, SceneTarget target)
+    public SceneReadback(VulkanDevice device, SceneTarget target)
     {
         _device = device;
         _target = target;
@@ -41,19 +42,19 @@ internal sealed unsafe class SceneReadback : IDisposable
             throw new InvalidOperationException("This frame is still in flight: finish one RenderAll before the next call.");
         Vk vk = _device.Api;
         var begin = new CommandBufferBeginInfo { SType = StructureType.CommandBufferBeginInfo, Flags = CommandBufferUsageFlags.OneTimeSubmitBit };
-        SceneDevice.Check(vk.ResetCommandPool(_device.Device, _pool, 0), "vkResetCommandPool");
-        SceneDevice.Check(vk.BeginCommandBuffer(_commands, &begin), "vkBeginCommandBuffer");
+        VulkanHelp.Check(vk.ResetCommandPool(_device.Device, _pool, 0), "vkResetCommandPool");
+        VulkanHelp.Check(vk.BeginCommandBuffer(_commands, &begin), "vkBeginCommandBuffer");
         renderer.Record(_commands, scene, _target);
         Copy(_target.Colour, scene, 0);
         Copy(_target.Ids, scene, IdOffset(scene));
         SceneBarriers.BeforeHostRead(vk, _commands);
-        SceneDevice.Check(vk.EndCommandBuffer(_commands), "vkEndCommandBuffer");
+        VulkanHelp.Check(vk.EndCommandBuffer(_commands), "vkEndCommandBuffer");
         var buffer = new CommandBufferSubmitInfo { SType = StructureType.CommandBufferSubmitInfo, CommandBuffer = _commands };
         var submit = new SubmitInfo2 { SType = StructureType.SubmitInfo2, CommandBufferInfoCount = 1, PCommandBufferInfos = &buffer };
         Fence fence = _fence;
-        SceneDevice.Check(vk.ResetFences(_device.Device, 1, &fence), "vkResetFences");
-        lock (_device.QueueLock)
-            SceneDevice.Check(vk.QueueSubmit2(_device.Queue, 1, &submit, _fence), "vkQueueSubmit2");
+        VulkanHelp.Check(vk.ResetFences(_device.Device, 1, &fence), "vkResetFences");
+        lock (_device.SubmitLock)
+            VulkanHelp.Check(vk.QueueSubmit2(_device.Queue, 1, &submit, _fence), "vkQueueSubmit2");
         _scene = scene;
     }
 
@@ -85,21 +86,21 @@ internal sealed unsafe class SceneReadback : IDisposable
     private void Wait()
     {
         Fence fence = _fence;
-        SceneDevice.Check(_device.Api.WaitForFences(_device.Device, 1, &fence, true, ulong.MaxValue), "vkWaitForFences");
+        VulkanHelp.Check(_device.Api.WaitForFences(_device.Device, 1, &fence, true, ulong.MaxValue), "vkWaitForFences");
         _scene = null;
     }
 
     private void Create()
     {
         Vk vk = _device.Api;
-        (_buffer, _memory) = SceneTarget.CreateBuffer(
+        (_buffer, _memory) = VulkanHelp.CreateBuffer(
             _device, (ulong)(Width * Height * 5), BufferUsageFlags.TransferDstBit,
             MemoryPropertyFlags.HostVisibleBit | MemoryPropertyFlags.HostCoherentBit);
         void* mapped;
-        SceneDevice.Check(vk.MapMemory(_device.Device, _memory, 0, Vk.WholeSize, 0, &mapped), "vkMapMemory");
+        VulkanHelp.Check(vk.MapMemory(_device.Device, _memory, 0, Vk.WholeSize, 0, &mapped), "vkMapMemory");
         _mapped = (byte*)mapped;
         var pool = new CommandPoolCreateInfo { SType = StructureType.CommandPoolCreateInfo, QueueFamilyIndex = _device.QueueFamily };
-        SceneDevice.Check(vk.CreateCommandPool(_device.Device, &pool, null, out _pool), "vkCreateCommandPool");
+        VulkanHelp.Check(vk.CreateCommandPool(_device.Device, &pool, null, out _pool), "vkCreateCommandPool");
         var allocate = new CommandBufferAllocateInfo
         {
             SType = StructureType.CommandBufferAllocateInfo,
@@ -107,9 +108,9 @@ internal sealed unsafe class SceneReadback : IDisposable
             Level = CommandBufferLevel.Primary,
             CommandBufferCount = 1,
         };
-        SceneDevice.Check(vk.AllocateCommandBuffers(_device.Device, &allocate, out _commands), "vkAllocateCommandBuffers");
+        VulkanHelp.Check(vk.AllocateCommandBuffers(_device.Device, &allocate, out _commands), "vkAllocateCommandBuffers");
         var fence = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
-        SceneDevice.Check(vk.CreateFence(_device.Device, &fence, null, out _fence), "vkCreateFence");
+        VulkanHelp.Check(vk.CreateFence(_device.Device, &fence, null, out _fence), "vkCreateFence");
     }
 
     private void Copy(Image image, SceneDescription scene, ulong offset)

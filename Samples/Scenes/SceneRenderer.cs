@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Silk.NET.Vulkan;
+using VlmSdk.Vulkan;
 
 namespace VlmSdk.Samples.Scenes;
 
@@ -12,7 +13,7 @@ public sealed unsafe class SceneRenderer : IDisposable
 {
     private const int FramesInFlight = 3;
 
-    private readonly SceneDevice _device;
+    private readonly VulkanDevice _device;
     private readonly ScenePipelines _pipelines;
     private readonly (uint FirstIndex, uint IndexCount, int FirstVertex)[] _meshes;
     private readonly SceneReadback?[] _frames = new SceneReadback?[FramesInFlight];
@@ -21,10 +22,15 @@ public sealed unsafe class SceneRenderer : IDisposable
     private DeviceMemory _geometryMemory;
     private ulong _indexOffset;
 
-    /// <summary>Compiles the pipelines. The device must outlive the renderer.</summary>
-    /// <exception cref="DeviceUnavailableException">The device refused something; the message names the call.</exception>
-    public SceneRenderer(SceneDevice device)
+    /// <summary>Compiles the pipelines.</summary>
+    /// <param name="device">
+    /// Any device of Vulkan 1.3 with dynamicRendering and synchronization2 enabled and a queue with graphics: VlmSdk's own, or an
+    /// engine's borrowed one. It must outlive the renderer. A capture may be attached to the same device.
+    /// </param>
+    /// <exception cref="DeviceUnavailableException">The device is too old, or refused something; the message names the call.</exception>
+    public SceneRenderer(VulkanDevice device)
     {
+        VulkanHelp.Require(device);
         _device = device;
         _pipelines = new ScenePipelines(device);
         try
@@ -38,7 +44,7 @@ public sealed unsafe class SceneRenderer : IDisposable
         }
     }
 
-    /// <summary>Makes images to draw into. The caller disposes them before the device.</summary>
+    /// <summary>Makes images to draw into. The caller disposes them before renderer and device.</summary>
     public SceneTarget CreateTarget(int width, int height) => new(_device, _pipelines, width, height);
 
     /// <summary>
@@ -205,11 +211,11 @@ public sealed unsafe class SceneRenderer : IDisposable
         ReadOnlySpan<byte> first = MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(vertices));
         ReadOnlySpan<byte> second = MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(indices));
         _indexOffset = (ulong)first.Length;
-        (_geometry, _geometryMemory) = SceneTarget.CreateBuffer(
+        (_geometry, _geometryMemory) = VulkanHelp.CreateBuffer(
             _device, (ulong)(first.Length + second.Length), BufferUsageFlags.VertexBufferBit | BufferUsageFlags.IndexBufferBit,
             MemoryPropertyFlags.HostVisibleBit | MemoryPropertyFlags.HostCoherentBit);
         void* mapped;
-        SceneDevice.Check(_device.Api.MapMemory(_device.Device, _geometryMemory, 0, Vk.WholeSize, 0, &mapped), "vkMapMemory");
+        VulkanHelp.Check(_device.Api.MapMemory(_device.Device, _geometryMemory, 0, Vk.WholeSize, 0, &mapped), "vkMapMemory");
         first.CopyTo(new Span<byte>(mapped, first.Length));
         second.CopyTo(new Span<byte>((byte*)mapped + first.Length, second.Length));
         _device.Api.UnmapMemory(_device.Device, _geometryMemory);

@@ -1,4 +1,5 @@
 using Silk.NET.Vulkan;
+using VlmSdk.Vulkan;
 
 namespace VlmSdk.Samples.Scenes;
 
@@ -18,12 +19,12 @@ public sealed unsafe class SceneTarget : IDisposable
     internal const Format DepthFormat = Format.D32Sfloat;
     internal const uint ShadowSide = 512;
 
-    private readonly SceneDevice _device;
+    private readonly VulkanDevice _device;
     private readonly List<(Image Image, ImageView View, DeviceMemory Memory)> _images = [];
     private DeviceMemory _dataMemory;
     private DescriptorPool _pool;
 
-    internal SceneTarget(SceneDevice device, ScenePipelines pipelines, int width, int height)
+    internal SceneTarget(VulkanDevice device, ScenePipelines pipelines, int width, int height)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
@@ -39,7 +40,7 @@ public sealed unsafe class SceneTarget : IDisposable
             (Shadow, ShadowView) = AddImage(
                 new Extent2D(ShadowSide, ShadowSide), DepthFormat,
                 ImageUsageFlags.DepthStencilAttachmentBit | ImageUsageFlags.SampledBit, ImageAspectFlags.DepthBit);
-            (Data, _dataMemory) = CreateBuffer(
+            (Data, _dataMemory) = VulkanHelp.CreateBuffer(
                 device, SceneData.Size, BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferDstBit, MemoryPropertyFlags.DeviceLocalBit);
             CreateDescriptors(pipelines);
         }
@@ -96,40 +97,6 @@ public sealed unsafe class SceneTarget : IDisposable
         (_pool, Data, _dataMemory) = (default, default, default);
     }
 
-    internal static (Silk.NET.Vulkan.Buffer Buffer, DeviceMemory Memory) CreateBuffer(
-        SceneDevice device, ulong bytes, BufferUsageFlags usage, MemoryPropertyFlags wanted)
-    {
-        Vk vk = device.Api;
-        var create = new BufferCreateInfo { SType = StructureType.BufferCreateInfo, Size = bytes, Usage = usage };
-        SceneDevice.Check(vk.CreateBuffer(device.Device, &create, null, out Silk.NET.Vulkan.Buffer buffer), "vkCreateBuffer");
-        DeviceMemory memory = default;
-        try
-        {
-            MemoryRequirements needs = vk.GetBufferMemoryRequirements(device.Device, buffer);
-            memory = Allocate(device, needs, wanted);
-            SceneDevice.Check(vk.BindBufferMemory(device.Device, buffer, memory, 0), "vkBindBufferMemory");
-            return (buffer, memory);
-        }
-        catch
-        {
-            vk.DestroyBuffer(device.Device, buffer, null);
-            vk.FreeMemory(device.Device, memory, null);
-            throw;
-        }
-    }
-
-    private static DeviceMemory Allocate(SceneDevice device, MemoryRequirements needs, MemoryPropertyFlags wanted)
-    {
-        var allocate = new MemoryAllocateInfo
-        {
-            SType = StructureType.MemoryAllocateInfo,
-            AllocationSize = needs.Size,
-            MemoryTypeIndex = device.MemoryType(needs.MemoryTypeBits, wanted),
-        };
-        SceneDevice.Check(device.Api.AllocateMemory(device.Device, &allocate, null, out DeviceMemory memory), "vkAllocateMemory");
-        return memory;
-    }
-
     private (Image Image, ImageView View) AddImage(Extent2D size, Format format, ImageUsageFlags usage, ImageAspectFlags aspect)
     {
         Vk vk = _device.Api;
@@ -147,13 +114,13 @@ public sealed unsafe class SceneTarget : IDisposable
             SharingMode = SharingMode.Exclusive,
             InitialLayout = ImageLayout.Undefined,
         };
-        SceneDevice.Check(vk.CreateImage(_device.Device, &create, null, out Image image), "vkCreateImage");
+        VulkanHelp.Check(vk.CreateImage(_device.Device, &create, null, out Image image), "vkCreateImage");
         (Image, ImageView, DeviceMemory) parts = (image, default, default);
         try
         {
             MemoryRequirements needs = vk.GetImageMemoryRequirements(_device.Device, image);
-            parts.Item3 = Allocate(_device, needs, MemoryPropertyFlags.DeviceLocalBit);
-            SceneDevice.Check(vk.BindImageMemory(_device.Device, image, parts.Item3, 0), "vkBindImageMemory");
+            parts.Item3 = VulkanHelp.Allocate(_device, needs, MemoryPropertyFlags.DeviceLocalBit);
+            VulkanHelp.Check(vk.BindImageMemory(_device.Device, image, parts.Item3, 0), "vkBindImageMemory");
             var view = new ImageViewCreateInfo
             {
                 SType = StructureType.ImageViewCreateInfo,
@@ -162,7 +129,7 @@ public sealed unsafe class SceneTarget : IDisposable
                 Format = format,
                 SubresourceRange = new ImageSubresourceRange(aspect, 0, 1, 0, 1),
             };
-            SceneDevice.Check(vk.CreateImageView(_device.Device, &view, null, out parts.Item2), "vkCreateImageView");
+            VulkanHelp.Check(vk.CreateImageView(_device.Device, &view, null, out parts.Item2), "vkCreateImageView");
             return (image, parts.Item2);
         }
         finally
@@ -185,7 +152,7 @@ public sealed unsafe class SceneTarget : IDisposable
             PoolSizeCount = 2,
             PPoolSizes = sizes,
         };
-        SceneDevice.Check(vk.CreateDescriptorPool(_device.Device, &pool, null, out _pool), "vkCreateDescriptorPool");
+        VulkanHelp.Check(vk.CreateDescriptorPool(_device.Device, &pool, null, out _pool), "vkCreateDescriptorPool");
         DescriptorSetLayout layout = pipelines.SetLayout;
         var allocate = new DescriptorSetAllocateInfo
         {
@@ -194,7 +161,7 @@ public sealed unsafe class SceneTarget : IDisposable
             DescriptorSetCount = 1,
             PSetLayouts = &layout,
         };
-        SceneDevice.Check(vk.AllocateDescriptorSets(_device.Device, &allocate, out DescriptorSet set), "vkAllocateDescriptorSets");
+        VulkanHelp.Check(vk.AllocateDescriptorSets(_device.Device, &allocate, out DescriptorSet set), "vkAllocateDescriptorSets");
         Descriptors = set;
         var buffer = new DescriptorBufferInfo(Data, 0, Vk.WholeSize);
         var image = new DescriptorImageInfo(pipelines.Sampler, ShadowView, ImageLayout.DepthStencilReadOnlyOptimal);

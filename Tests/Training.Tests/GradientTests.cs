@@ -53,6 +53,7 @@ public sealed class GradientTests
         Fill(plan.Input);
         plan.Forward();
         plan.Backward("total");
+        Assert.That(parameters.GradientNorms().Where(n => !double.IsFinite(n.Value)).Select(n => n.Key), Is.Empty);
         torch.Tensor gradient = parameters.Gradient(name)!;
         int largest = (int)gradient.abs().argmax().item<long>();
         double slope = gradient.flatten()[largest].item<float>();

@@ -41,13 +41,13 @@ public sealed class ResizeTests
         ResizeTable table = ResizeTable.Create(input, output, filter);
         for (int i = 0; i < output; i++)
         {
-            Assert.That(table.Counts[i], Is.InRange(1, table.Taps));
-            Assert.That(table.Starts[i], Is.GreaterThanOrEqualTo(0));
-            Assert.That(table.Starts[i] + table.Counts[i], Is.LessThanOrEqualTo(input));
+            (int start, int count) = (table.Starts[i], table.Counts[i]);
             long sum = 0;
             foreach (int weight in table.WeightsOf(i))
                 sum += weight;
-            Assert.That(sum, Is.EqualTo(1 << ResizeTable.FractionBits).Within(table.Taps));
+            bool sound = count >= 1 && count <= table.Taps && start >= 0 && start + count <= input;
+            if (!sound || Math.Abs(sum - (1 << ResizeTable.FractionBits)) > table.Taps)
+                Assert.Fail($"sample {i}: start {start}, count {count} of {table.Taps}, sum {sum}");
         }
     }
 }

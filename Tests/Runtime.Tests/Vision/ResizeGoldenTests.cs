@@ -2,7 +2,7 @@ using System.Text.Json;
 using VlmSdk.Imaging;
 using VlmSdk.Vision;
 
-namespace VlmSdk.Tests.Interop.Imaging;
+namespace VlmSdk.Tests.Runtime.Vision;
 
 /// <summary>The resizer against Pillow's bytes, both orders of the passes.</summary>
 public sealed class ResizeGoldenTests

@@ -1,0 +1,132 @@
+using VlmSdk.Weights;
+
+namespace VlmSdk.Models.Decoders;
+
+/// <summary>Sizes of a Llama decoder. Letters: D width, N heads, K key/value heads, H head width, F MLP width, V vocabulary.</summary>
+public sealed record LlamaConfig
+{
+    /// <summary>Tokens the model was trained to see at once.</summary>
+    public required int ContextLength { get; init; }
+
+    /// <summary>Width of the hidden states, D.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Transformer layers.</summary>
+    public required int Layers { get; init; }
+
+    /// <summary>Hidden width of the gated MLP, F.</summary>
+    public required int MlpWidth { get; init; }
+
+    /// <summary>Query heads, N; a multiple of <see cref="KeyValueHeads"/>.</summary>
+    public required int Heads { get; init; }
+
+    /// <summary>Key and value heads, K.</summary>
+    public required int KeyValueHeads { get; init; }
+
+    /// <summary>Width of a head, H.</summary>
+    public required int HeadWidth { get; init; }
+
+    /// <summary>Vocabulary, V.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>Epsilon of all normalisations.</summary>
+    public float NormEpsilon { get; init; } = 1e-5f;
+
+    /// <summary>Base of the rotary frequencies.</summary>
+    public float RopeTheta { get; init; } = 10_000;
+
+    /// <summary>Rotated entries of a head, even and at most <see cref="HeadWidth"/>.</summary>
+    public required int RopeWidth { get; init; }
+
+    /// <summary>The file gives a factor by which each rotary frequency is divided.</summary>
+    public bool HasRopeFactors { get; init; }
+
+    /// <summary>The output layer uses the embedding.</summary>
+    public bool TiedOutput { get; init; }
+
+    /// <summary>Reads the sizes from a GGUF file and checks that its tensors are exactly those of such a decoder.</summary>
+    /// <exception cref="CheckpointException">Another architecture, a size out of range, or a tensor missing, of another shape, or unknown.</exception>
+    public static LlamaConfig FromGguf(GgufFile file)
+    {
+        GgufMetadata m = file.Metadata;
+        string architecture = m.GetString("general.architecture");
+        if (architecture != "llama")
+            throw new CheckpointException(file.Source, "general.architecture", $"is '{architecture}'; text models here are of the 'llama' architecture.");
+        int width = Size(file, "embedding_length", 1, 1 << 17), heads = Size(file, "attention.head_count", 1, 4096);
+        int keyValueHeads = m.Contains("llama.attention.head_count_kv") ? Size(file, "attention.head_count_kv", 1, heads) : heads;
+        if (heads % keyValueHeads != 0)
+            throw Fault(file, "attention.head_count_kv", $"is {keyValueHeads}, which does not divide the {heads} heads.");
+        int headWidth = HeadWidthOf(file, width, heads);
+        int ropeWidth = m.Contains("llama.rope.dimension_count") ? Size(file, "rope.dimension_count", 2, headWidth) : headWidth;
+        if (ropeWidth % 2 != 0)
+            throw Fault(file, "rope.dimension_count", $"{ropeWidth} entries of a head cannot be rotated in pairs.");
+        RefuseScaling(file);
+        var config = new LlamaConfig
+        {
+            ContextLength = Size(file, "context_length", 1, 1 << 24),
+            Width = width,
+            Layers = Size(file, "block_count", 1, 1024),
+            MlpWidth = Size(file, "feed_forward_length", 1, 1 << 20),
+            Heads = heads,
+            KeyValueHeads = keyValueHeads,
+            HeadWidth = headWidth,
+            VocabularySize = Vocabulary(file),
+            NormEpsilon = Number(file, "attention.layer_norm_rms_epsilon", null, 0, 1),
+            RopeTheta = Number(file, "rope.freq_base", 10_000, 1, 1e12f),
+            RopeWidth = ropeWidth,
+            HasRopeFactors = file.Tensors.ContainsKey("rope_freqs.weight"),
+            TiedOutput = !file.Tensors.ContainsKey("output.weight"),
+        };
+        LlamaMapping.Check(file, config);
+        return config;
+    }
+
+    private static int HeadWidthOf(GgufFile file, int width, int heads)
+    {
+        if (file.Metadata.Contains("llama.attention.key_length"))
+        {
+            int key = Size(file, "attention.key_length", 1, 4096);
+            int value = file.Metadata.Contains("llama.attention.value_length") ? Size(file, "attention.value_length", 1, 4096) : key;
+            return key == value ? key : throw Fault(file, "attention.value_length", $"is {value} and the key length {key}; they must be equal.");
+        }
+        return width % heads == 0
+            ? width / heads
+            : throw Fault(file, "attention.head_count", $"is {heads}, which does not divide the width {width}.");
+    }
+
+    private static void RefuseScaling(GgufFile file)
+    {
+        if (file.Metadata.TryGetString("llama.rope.scaling.type", out string? scaling) && scaling != "none")
+            throw Fault(file, "rope.scaling.type", $"is '{scaling}'; only 'none' and a rope_freqs tensor are read.");
+    }
+
+    private static int Vocabulary(GgufFile file)
+    {
+        if (!file.Tensors.TryGetValue("token_embd.weight", out TensorInfo? embedding) || embedding.Shape.Rank != 2)
+            throw new CheckpointException(file.Source, "token_embd.weight", "the model needs this tensor as a matrix [vocabulary, width].");
+        int rows = embedding.Shape[0];
+        if (file.Metadata.Contains("llama.vocab_size") && Size(file, "vocab_size", 1, int.MaxValue) != rows)
+            throw Fault(file, "vocab_size", $"differs from the {rows} rows of 'token_embd.weight'.");
+        return rows;
+    }
+
+    private static int Size(GgufFile file, string key, int least, int most)
+    {
+        uint value = file.Metadata.GetUInt32("llama." + key);
+        return value >= (uint)least && value <= (uint)most
+            ? (int)value
+            : throw Fault(file, key, $"is {value}; {least} to {most} is accepted.");
+    }
+
+    private static float Number(GgufFile file, string key, float? whenMissing, float above, float most)
+    {
+        if (whenMissing is { } value && !file.Metadata.Contains("llama." + key))
+            return value;
+        value = file.Metadata.GetFloat("llama." + key);
+        return value > above && value <= most
+            ? value
+            : throw Fault(file, key, $"is {value}; a number above {above} and at most {most} is accepted.");
+    }
+
+    private static CheckpointException Fault(GgufFile file, string key, string fault) => new(file.Source, "llama." + key, fault);
+}

@@ -1,0 +1,50 @@
+using VlmSdk.Tensors;
+using VlmSdk.Weights;
+
+namespace VlmSdk.Models.Decoders;
+
+/// <summary>The tensors of a Llama decoder in a GGUF file: names as the graph uses them, shapes from the configuration.</summary>
+public static class LlamaMapping
+{
+    /// <summary>Every tensor with its shape.</summary>
+    public static IEnumerable<(string Name, Shape Shape)> Tensors(LlamaConfig c)
+    {
+        int queries = c.Heads * c.HeadWidth, keys = c.KeyValueHeads * c.HeadWidth;
+        yield return ("token_embd.weight", new Shape(c.VocabularySize, c.Width));
+        for (int i = 0; i < c.Layers; i++)
+        {
+            yield return ($"blk.{i}.attn_norm.weight", new Shape(c.Width));
+            yield return ($"blk.{i}.attn_q.weight", new Shape(queries, c.Width));
+            yield return ($"blk.{i}.attn_k.weight", new Shape(keys, c.Width));
+            yield return ($"blk.{i}.attn_v.weight", new Shape(keys, c.Width));
+            yield return ($"blk.{i}.attn_output.weight", new Shape(c.Width, queries));
+            yield return ($"blk.{i}.ffn_norm.weight", new Shape(c.Width));
+            yield return ($"blk.{i}.ffn_gate.weight", new Shape(c.MlpWidth, c.Width));
+            yield return ($"blk.{i}.ffn_up.weight", new Shape(c.MlpWidth, c.Width));
+            yield return ($"blk.{i}.ffn_down.weight", new Shape(c.Width, c.MlpWidth));
+        }
+        yield return ("output_norm.weight", new Shape(c.Width));
+        if (!c.TiedOutput)
+            yield return ("output.weight", new Shape(c.VocabularySize, c.Width));
+        if (c.HasRopeFactors)
+            yield return ("rope_freqs.weight", new Shape(c.RopeWidth / 2));
+    }
+
+    /// <summary>Checks that a file holds these tensors and no other.</summary>
+    /// <exception cref="CheckpointException">One is missing, of another shape, or unknown.</exception>
+    public static void Check(GgufFile file, LlamaConfig config)
+    {
+        var known = new HashSet<string>();
+        foreach ((string name, Shape shape) in Tensors(config))
+        {
+            known.Add(name);
+            if (!file.Tensors.TryGetValue(name, out TensorInfo? tensor))
+                throw new CheckpointException(file.Source, name, "the model needs this tensor and the file does not hold it.");
+            if (tensor.Shape != shape)
+                throw new CheckpointException(file.Source, name, $"has shape {tensor.Shape}, the metadata ask for {shape}.");
+        }
+        foreach (string name in file.Tensors.Keys)
+            if (!known.Contains(name))
+                throw new CheckpointException(file.Source, name, "a Llama decoder has no such tensor; leaving it out would change the results.");
+    }
+}

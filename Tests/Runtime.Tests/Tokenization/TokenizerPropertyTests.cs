@@ -1,0 +1,172 @@
+using System.Text;
+using VlmSdk.Decoding;
+using VlmSdk.Tokenization;
+
+namespace VlmSdk.Tests.Tokenization;
+
+/// <summary>What must hold for any text: no control ids from users, nothing lost, no quadratic cost, no broken characters.</summary>
+internal sealed class TokenizerPropertyTests
+{
+    private static readonly string[] Bpe = ["gpt2", "llama3", "qwen2", "deepseek"];
+
+    private static IEnumerable<VocabularyTokenizer> All()
+    {
+        foreach ((string name, string pre) in Bpe.Zip(["gpt-2", "llama3", "qwen2", "deepseek-llm"]))
+            yield return FixtureVocabulary.FromJson(Golden.At("tokenizers", name, "tokenizer.json"), pre);
+        yield return FixtureVocabulary.FromTekken(Golden.At("tokenizers", "tekken"));
+        yield return FixtureVocabulary.FromSentencePiece(Golden.At("tokenizers", "llama-spm", "tokenizer.model"))!;
+        yield return FixtureVocabulary.FromSentencePiece(Golden.At("tokenizers", "gemma-spm", "tokenizer.model"))!;
+    }
+
+    [Test]
+    public void No_control_id_comes_from_a_users_text()
+    {
+        var random = new Random(11);
+        foreach (VocabularyTokenizer tokenizer in All())
+        {
+            bool[] control = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.GetPiece(id).Kind == TokenPieceKind.Control)];
+            string[] spellings = [.. Enumerable.Range(0, control.Length).Where(id => control[id]).Select(id => tokenizer.Vocabulary.Tokens[id])];
+            string[] around = ["", " ", "x", "\n", "<", ">", "\u2581", "\u0120", "é", "🙂", "<|", "\uD800", "'s"];
+            for (int round = 0; round < 500; round++)
+            {
+                var text = new StringBuilder();
+                for (int part = random.Next(1, 5); part > 0; part--)
+                {
+                    string spelling = spellings[random.Next(spellings.Length)];
+                    text.Append(around[random.Next(around.Length)]).Append(random.Next(3) == 0 ? spelling[..random.Next(spelling.Length)] : spelling);
+                }
+                int[] ids = tokenizer.Encode(text.ToString());
+                Assert.That(ids.Any(id => control[id]), Is.False, $"{tokenizer.Vocabulary.Source}: {text}");
+            }
+        }
+    }
+
+    [Test]
+    public void Random_text_comes_back_whole()
+    {
+        var random = new Random(12);
+        foreach (VocabularyTokenizer tokenizer in All())
+            for (int round = 0; round < 200; round++)
+            {
+                string text = RandomText(random, random.Next(1, 60));
+                // A literal U+2581 is a space to SentencePiece.
+                Assert.That(tokenizer.Decode(tokenizer.Encode(text)), Is.EqualTo(text), tokenizer.Vocabulary.Source);
+            }
+    }
+
+    [Test]
+    public void Lone_surrogates_count_as_replacement_characters()
+    {
+        foreach (VocabularyTokenizer tokenizer in All())
+        {
+            Assert.That(tokenizer.Encode("a\uD800b\uDC00\uD83D"), Is.EqualTo(tokenizer.Encode("a\uFFFDb\uFFFD\uFFFD")));
+            Assert.That(tokenizer.Decode(tokenizer.Encode("a\uD83D🙂")), Is.EqualTo("a\uFFFD🙂"));
+        }
+    }
+
+    [Test]
+    public void Two_hundred_thousand_characters_without_a_break_are_no_trouble()
+    {
+        foreach (VocabularyTokenizer tokenizer in All())
+            foreach (string unit in new[] { "ab", " ", "图" })
+            {
+                string text = string.Concat(Enumerable.Repeat(unit, 200_000 / unit.Length));
+                Assert.That(tokenizer.Encode(text), Is.Not.Empty);
+            }
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public void Streamed_bytes_equal_the_whole_whatever_the_cuts(bool eachByte)
+    {
+        var random = new Random(13);
+        for (int round = 0; round < 2000; round++)
+        {
+            byte[] bytes = Encoding.UTF8.GetBytes(RandomText(random, 12));
+            // Half the rounds damage the bytes.
+            for (int i = 0; round % 2 == 0 && i < 3 && bytes.Length > 0; i++)
+                bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            var whole = new TokenTextAssembler(new TextRules { ReplaceEachByte = eachByte });
+            whole.Append(new TokenPiece(bytes, TokenPieceKind.Bytes), false);
+            whole.End();
+            var cut = new TokenTextAssembler(new TextRules { ReplaceEachByte = eachByte });
+            var joined = new StringBuilder();
+            for (int at = 0; at < bytes.Length;)
+            {
+                int length = random.Next(0, Math.Min(5, bytes.Length - at) + 1);
+                cut.Append(new TokenPiece(bytes.AsMemory(at, length), TokenPieceKind.Bytes), false);
+                string piece = cut.Take();
+                Assert.That(piece.Length == 0 || !char.IsHighSurrogate(piece[^1]), "half a character");
+                joined.Append(piece);
+                at += length;
+            }
+            cut.End();
+            string expected = whole.Take();
+            Assert.That(joined.Append(cut.Take()).ToString(), Is.EqualTo(expected));
+            if (!eachByte)
+                Assert.That(expected, Is.EqualTo(Encoding.UTF8.GetString(bytes)));
+        }
+    }
+
+    [Test]
+    public void Streamed_tokens_equal_the_full_decoding()
+    {
+        var random = new Random(14);
+        foreach (VocabularyTokenizer tokenizer in All())
+            for (int round = 0; round < 200; round++)
+            {
+                int[] ids = [.. Enumerable.Range(0, 12).Select(_ => random.Next(tokenizer.VocabularySize))];
+                foreach (bool skip in new[] { true, false })
+                {
+                    var stream = new StreamingDetokenizer(tokenizer, skip);
+                    Assert.That(string.Concat(ids.Select(stream.Append)) + stream.Flush(), Is.EqualTo(tokenizer.Decode(ids, skip)));
+                }
+            }
+    }
+
+    [Test]
+    public void Malformed_vocabularies_are_refused_by_name()
+    {
+        string[] spm = ["<unk>", "a", "b"];
+        Assert.That(() => Spm(spm, [2, 1, 1], [0, 0]), Fails("scores"));
+        Assert.That(() => Spm(spm, [2, 1, 1], [0, 0, float.NaN]), Fails("scores"));
+        Assert.That(() => Spm(spm, [1, 1, 1], [0, 0, 0]), Fails("unknown"));
+        Assert.That(() => Spm(spm, [2, 1], [0, 0, 0]), Fails("token_type"));
+        Assert.That(() => Spm(spm, [2, 1, 7], [0, 0, 0]), Fails("token_type"));
+        Assert.That(() => Spm(spm, [2, 1, 5], [0, 0, 0]), Fails("unused"));
+        Assert.That(() => Spm(["<unk>", "a", "a"], [2, 1, 1], [0, 0, 0]), Fails("'a'"));
+        Assert.That(() => Spm(["<unk>", "", "a"], [2, 1, 1], [0, 0, 0]), Fails("token 1"));
+        Assert.That(() => Spm([], [], []), Fails("empty"));
+        foreach (string spelling in new[] { "<0x-1>", "<0x0a>", "<0x0A", "<0x00A>", "0x0A", "< 0xA>" })
+            Assert.That(() => Spm(["<unk>", "a", spelling], [2, 1, 6], [0, 0, 0]), Fails("<0xHH>"));
+        Assert.That(() => new TokenizerVocabulary("f", spm) { BeginId = 3 }, Fails("bos_token_id"));
+        Assert.That(() => new TokenizerVocabulary("f", spm) { EndIds = [-1] }, Fails("eos_token_id"));
+        string[] bytes = [.. Enumerable.Range(0, 256).Select(b => ByteAlphabet.CharacterOf((byte)b).ToString())];
+        Assert.That(() => Level(bytes[..200], []), Fails("byte 0x"));
+        foreach (string merge in new[] { "a", "a ", " b", "a  b", "a b c", "a b" })
+            Assert.That(() => Level(bytes, [merge]), Fails("merge 0"));
+
+        static object Spm(string[] tokens, int[] types, float[] scores) => new SentencePieceBpeTokenizer(new TokenizerVocabulary("f", tokens, types), scores);
+        static object Level(string[] tokens, string[] merges) => new ByteLevelBpeTokenizer(new TokenizerVocabulary("f", tokens), merges, PreTokenizer.Find("gpt-2")!);
+        static NUnit.Framework.Constraints.IResolveConstraint Fails(string part) => Throws.TypeOf<CheckpointException>().With.Message.Contains(part);
+    }
+
+    [Test]
+    public void Every_named_pre_tokenizer_exists_and_keeps_all_text()
+    {
+        Assert.That(PreTokenizer.Find("nosuch"), Is.Null);
+        var random = new Random(15);
+        foreach (string name in PreTokenizer.Names)
+            for (int round = 0; round < 200; round++)
+            {
+                string text = RandomText(random, 30);
+                Assert.That(string.Concat(PreTokenizer.Find(name)!.Split(text).Select(p => text.Substring(p.Start, p.Length))), Is.EqualTo(text));
+            }
+    }
+
+    private static string RandomText(Random random, int length)
+    {
+        string[] alphabet = ["a", "B", "ǅ", " ", "  ", "\n", "\r\n", "\t", "1", "٣", "½", "é", "e\u0301", "ß", "图", "ก็", "🙂", "𝒳", "𞤀", "'s", "'LL", "'ſ", "-", "。", "\u3000", "\u00A0", "/", "_"];
+        return string.Concat(Enumerable.Range(0, length).Select(_ => alphabet[random.Next(alphabet.Length)]));
+    }
+}

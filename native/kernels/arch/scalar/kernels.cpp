@@ -1,0 +1,4 @@
+#include "vec.h"
+
+#define VLMK_ISA_NAMESPACE scalar
+#include "body/all.h"
