@@ -75,7 +75,7 @@ internal sealed record SceneQueryRun(string Question, IReadOnlyList<string> Phra
 
         ImageFile.SavePng(Path.Combine(Output, "scene.png"), picture);
         Annotator.SavePng(Path.Combine(Output, "scene.annotated.png"), picture,
-            results.SelectMany(r => r.Detections).Select(d => new Annotation(d.Phrase, d.Confidence, d.Box.Left, d.Box.Top, d.Box.Right, d.Box.Bottom)));
+            [.. results.SelectMany(r => r.Detections).Select(d => new Annotation(d.Box.Left, d.Box.Top, d.Box.Right, d.Box.Bottom, d.Phrase, d.Confidence))]);
 
         int tokens = answer.Statistics.AnswerTokens + results.Sum(r => r.Statistics.AnswerTokens);
         TimeSpan decode = answer.Statistics.Decode + results.Aggregate(TimeSpan.Zero, (t, r) => t + r.Statistics.Decode);

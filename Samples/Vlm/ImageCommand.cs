@@ -78,6 +78,7 @@ internal sealed record ImageCommand(string Image, string Model, Backend Backend,
     private void Save(PixelBuffer picture, IReadOnlyList<Detection> detections)
     {
         if (Annotate is not null)
-            Annotator.SavePng(Annotate, picture, detections.Select(d => new Annotation(d.Phrase, d.Confidence, d.Box)));
+            Annotator.SavePng(Annotate, picture,
+                [.. detections.Select(d => new Annotation(d.Box.Left, d.Box.Top, d.Box.Right, d.Box.Bottom, d.Phrase, d.Confidence))]);
     }
 }

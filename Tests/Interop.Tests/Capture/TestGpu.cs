@@ -17,6 +17,12 @@ internal static class TestGpu
     /// <summary>A device of its own, for tests that lose it. Its messages arrive in the same queue.</summary>
     internal static VulkanDevice NewDevice() => VulkanDevice.Create(new VulkanDeviceOptions { Validation = true, OnMessage = Messages.Enqueue });
 
+    internal static void Close()
+    {
+        if (Shared.IsValueCreated)
+            Shared.Value.Dispose();
+    }
+
     /// <summary>Sets a variable where native libraries see it; .NET's own call does not reach the C environment.</summary>
     internal static void SetNativeVariable(string name, string? value)
     {
