@@ -50,7 +50,7 @@ public sealed class TorchExecutor : IExecutor
         lock (_gate)
         {
             TorchWeights shared = _weights.GetValue(weights, w => new TorchWeights(w));
-            return new Plan(new TorchProgram(runnable, shared.Get), _options.BFloat16Products);
+            return new Plan(new TorchProgram(runnable, shared.Get), _options.BFloat16Products ?? false);
         }
     }
 
