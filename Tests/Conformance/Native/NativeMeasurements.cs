@@ -8,11 +8,20 @@ using VlmSdk.Tensors;
 namespace VlmSdk.Tests.Conformance.Native;
 
 /// <summary>Prints times and rates of the native executor; asserts none. Run with --filter "FullyQualifiedName~NativeMeasurements".</summary>
-[Explicit("Measures; prints figures.")]
 public sealed class NativeMeasurements
 {
-    [TestCase(1, null), TestCase(2, null), TestCase(1, "avx2")]
-    public void Scout(int threads, string? isa)
+    [Test, Explicit("Measures and prints; --filter FullyQualifiedName~NativeMeasurements runs it.")]
+    public void Measure_everything()
+    {
+        foreach (string isa in NativeExecutor.AvailableIsas().Where(i => i != "scalar"))
+        {
+            foreach (int threads in new[] { 1, 2 })
+                Scout(threads, isa);
+            Rates(isa);
+        }
+    }
+
+    private static void Scout(int threads, string isa)
     {
         ScoutConfig c = ScoutConfig.Default;
         using var executor = new NativeExecutor(new NativeExecutorOptions { Threads = threads, Isa = isa });
@@ -35,11 +44,8 @@ public sealed class NativeMeasurements
         TestContext.Out.WriteLine($"{executor.Isa}, {threads} threads, median (best): encode {encoding}, prefix of {c.PictureTokens} {filling}, step {stepping}");
     }
 
-    [TestCase("avx512"), TestCase("avx2")]
-    public unsafe void Rates(string isa)
+    private static unsafe void Rates(string isa)
     {
-        if (!NativeExecutor.AvailableIsas().Contains(isa))
-            Assert.Ignore($"This processor lacks {isa}.");
         using var executor = new NativeExecutor(new NativeExecutorOptions { Threads = 1, Isa = isa });
         const int size = 768;
         Rate("GEMM", size, size, size, DType.F32, executor);
