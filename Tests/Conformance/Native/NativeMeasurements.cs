@@ -30,13 +30,13 @@ public sealed class NativeMeasurements
             step = executor.Prepare(ScoutNativeTests.Text(c, 1), weights);
         using KvCache cache = executor.CreateCache(ScoutNativeTests.Cache(c));
         NativeCases.Random(encode.Input("pixels").Shape, 5, -2, 2).Floats.CopyTo(encode.Input("pixels").Floats);
-        Times encoding = Measure(15, () => encode.Run());
-        Times filling = Measure(15, () =>
+        Times encoding = Measure(41, () => encode.Run());
+        Times filling = Measure(41, () =>
         {
             cache.Truncate(0);
             prefix.Run(cache);
         });
-        Times stepping = Measure(60, () =>
+        Times stepping = Measure(201, () =>
         {
             cache.Truncate(c.PictureTokens + 16 > cache.Length ? cache.Length : c.PictureTokens);
             step.Run(cache);
