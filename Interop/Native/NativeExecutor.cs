@@ -84,11 +84,7 @@ public sealed class NativeExecutor : IExecutor
     public IPlan Prepare(Graph graph, WeightBinding weights)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (graph.Nodes.Any(n => !Supports(n.Op)))
-            graph = graph.Decompose(op => !Supports(op));
-        if (graph.Nodes.FirstOrDefault(n => !Supports(n.Op)) is { } unsupported)
-            throw new UnsupportedOpException(Name, unsupported.Op.Name);
-        return new PlanBuilder(graph, weights, _weights).Build(Context);
+        return new PlanBuilder(GraphLowering.Lower(this, graph), weights, _weights).Build(Context);
     }
 
     /// <inheritdoc/>
