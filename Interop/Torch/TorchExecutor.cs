@@ -34,13 +34,13 @@ public sealed class TorchExecutor : IExecutor
     public string Name => ExecutorName;
 
     /// <inheritdoc/>
-    public bool Supports(Op op) => op is InputOp or WeightOp or ConstantOp || TorchKernels.Supports(op);
+    public bool Supports(Op op) => op is InputOp or WeightOp or ConstantOp || TorchKernels.Knows(op);
 
     /// <inheritdoc/>
     public IPlan Prepare(Graph graph, WeightBinding weights)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        Graph runnable = graph.Nodes.All(n => Supports(n.Op)) ? graph : graph.Decompose(op => !Supports(op));
+        Graph runnable = GraphLowering.Lower(this, graph);
         lock (_gate)
         {
             TorchWeights shared = _weights.GetValue(weights, w => new TorchWeights(w));

@@ -11,7 +11,9 @@ namespace VlmSdk.Torch;
 /// </summary>
 internal static class TorchKernels
 {
-    internal static bool Supports(Op op) => op is not (InputOp or WeightOp or ConstantOp) && Known(op);
+    internal static bool Knows(Op op) => op is ReshapeOp or PermuteOp or SliceOp or ConcatOp or GatherOp or ScatterRowsOp or MatMulOp
+        or LinearOp or Conv2dOp or AveragePool2dOp or UnaryOp or ActivationOp or BinaryOp or CompareOp or SelectOp or ReduceOp or SoftmaxOp
+        or LogSoftmaxOp or ArgMaxOp or CastOp or LayerNormOp or RmsNormOp or RopeOp or AttentionOp;
 
     internal static Tensor Run(Value node, Tensor[] x, TorchRun run)
     {
@@ -64,10 +66,6 @@ internal static class TorchKernels
         // The hidden rows are replaced before the softmax too, so that no NaN reaches the gradient.
         return x.masked_fill(hidden, 0).softmax(-1).masked_fill(hidden, 0);
     }
-
-    private static bool Known(Op op) => op is ReshapeOp or PermuteOp or SliceOp or ConcatOp or GatherOp or ScatterRowsOp or MatMulOp
-        or LinearOp or Conv2dOp or AveragePool2dOp or UnaryOp or ActivationOp or BinaryOp or CompareOp or SelectOp or ReduceOp or SoftmaxOp
-        or LogSoftmaxOp or ArgMaxOp or CastOp or LayerNormOp or RmsNormOp or RopeOp or AttentionOp;
 
     private static Tensor Unary(UnaryKind kind, Tensor x) => kind switch
     {

@@ -44,7 +44,7 @@ internal sealed class TorchRun(KvCache? cache, bool halfProducts, HashSet<Tensor
     internal Tensor Conv2d(Conv2dOp op, Value node, Tensor[] x)
     {
         Tensor? bias = x.Length > 2 ? x[2] : null;
-        if (Blocked(x[1], op))
+        if (Blocked(x[0], x[1], op))
         {
             long[] strides = [op.Stride, op.Stride], padding = [op.Padding, op.Padding];
             return halfProducts
@@ -57,10 +57,11 @@ internal sealed class TorchRun(KvCache? cache, bool halfProducts, HashSet<Tensor
 
     /// <summary>
     /// Whether the library's convolution may be used. The oneDNN kernels of libtorch 2.10 pad channels to blocks of 16 and
-    /// read the padding uninitialised, so that other channel counts give NaN now and then, forwards and backwards.
+    /// read the padding uninitialised, so that other channel counts give NaN now and then, forwards and backwards. Small
+    /// pictures do not go to oneDNN at all, but to kernels that are no faster than the product.
     /// </summary>
-    private static bool Blocked(Tensor weight, Conv2dOp op) =>
-        op.Groups == 1 && weight.shape[0] % 16 == 0 && (weight.shape[1] % 16 == 0 || weight.shape[1] == 3);
+    private static bool Blocked(Tensor x, Tensor weight, Conv2dOp op) =>
+        op.Groups == 1 && x.numel() > 20_480 && weight.shape[0] % 16 == 0 && (weight.shape[1] % 16 == 0 || weight.shape[1] == 3);
 
     /// <summary>The convolution as one product per group over the unfolded windows.</summary>
     private static Tensor Columns(Conv2dOp op, Value node, Tensor x, Tensor weight)

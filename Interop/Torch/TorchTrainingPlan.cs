@@ -28,7 +28,7 @@ public sealed class TorchTrainingPlan : IDisposable
     {
         _options = options ?? new TorchOptions();
         TorchLibrary.Load(_options);
-        _program = new TorchProgram(graph.Decompose(op => !TorchKernels.Supports(op)), parameters.Get);
+        _program = new TorchProgram(graph.Decompose(op => !TorchKernels.Knows(op)), parameters.Get);
     }
 
     /// <summary>The buffer of an input, to be filled before each step.</summary>

@@ -63,6 +63,18 @@ public static class Logits
         return Math.Exp(logits[id] - largest) / sum;
     }
 
+    /// <summary>The softmax of logits [V] into <paramref name="probabilities"/> [V]; minus infinity gives 0.</summary>
+    /// <exception cref="ModelOutputException">A logit is NaN or plus infinity, or all are minus infinity.</exception>
+    public static void Softmax(ReadOnlySpan<float> logits, Span<float> probabilities)
+    {
+        float largest = logits[ArgMax(logits)];
+        double sum = 0;
+        for (int id = 0; id < logits.Length; id++)
+            sum += probabilities[id] = MathF.Exp(logits[id] - largest);
+        for (int id = 0; id < logits.Length; id++)
+            probabilities[id] = (float)(probabilities[id] / sum);
+    }
+
     private static ModelOutputException Unreadable(ReadOnlySpan<float> logits, int first)
     {
         int count = 0;

@@ -50,18 +50,29 @@ public sealed class KvCache : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         var copy = new KvCache(Spec with { Capacity = Math.Max(capacity ?? Spec.Capacity, Length) });
-        int row = Spec.Heads * Spec.HeadWidth;
+        copy.CopyFrom(this);
+        return copy;
+    }
+
+    /// <summary>Forgets the tokens held and takes over another cache's, as <see cref="Fork"/> does but into memory that exists.</summary>
+    /// <exception cref="ArgumentException">The other cache has another layout, or holds more tokens than fit here.</exception>
+    public void CopyFrom(KvCache source)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(source._disposed, source);
+        if (source.Spec with { Capacity = Spec.Capacity } != Spec)
+            throw new ArgumentException($"A cache of {source.Spec} cannot be copied into one of {Spec}.", nameof(source));
+        Length = 0;
+        EnsureRoom(source.Length);
+        int row = Spec.Heads * Spec.HeadWidth, tokens = source.Length * row;
         for (int slot = 0; slot < Spec.Slots; slot++)
             for (int b = 0; b < Spec.Batch; b++)
             {
-                Copy(_keys[slot], copy._keys[slot], b, row);
-                Copy(_values[slot], copy._values[slot], b, row);
+                int from = b * source.Spec.Capacity * row, to = b * Spec.Capacity * row;
+                source._keys[slot].Floats.Slice(from, tokens).CopyTo(_keys[slot].Floats[to..]);
+                source._values[slot].Floats.Slice(from, tokens).CopyTo(_values[slot].Floats[to..]);
             }
-        copy.Length = Length;
-        return copy;
-
-        void Copy(HostTensor from, HostTensor to, int b, int row) =>
-            from.Floats.Slice(b * Spec.Capacity * row, Length * row).CopyTo(to.Floats[(b * copy.Spec.Capacity * row)..]);
+        Length = source.Length;
     }
 
     /// <summary>Forgets the tokens from <paramref name="length"/> on.</summary>

@@ -19,10 +19,10 @@ public sealed class ReferenceExecutor : IExecutor
     public string Name => "reference";
 
     /// <inheritdoc/>
-    public bool Supports(Op op) => true;
+    public bool Supports(Op op) => op is InputOp or WeightOp or ConstantOp or ReshapeOp || ReferenceKernels.Knows(op);
 
     /// <inheritdoc/>
-    public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(this, graph, weights);
+    public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(this, GraphLowering.Lower(this, graph), weights);
 
     /// <inheritdoc/>
     public KvCache CreateCache(KvCacheSpec spec) => new(spec);

@@ -40,6 +40,8 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
             if (!_pieces.TryGetValue(ByteAlphabet.CharacterOf((byte)value).ToString(), out _byteIds[value]) && value is not (0xC0 or 0xC1 or >= 0xF5))
                 throw vocabulary.Fault("tokens", $"byte 0x{value:X2} has no token ('{ByteAlphabet.CharacterOf((byte)value)}'), so not every text can be spelt.");
         }
+        if (merges.Count > TokenizerVocabulary.MaxMerges)
+            throw vocabulary.Fault("merges", $"has {merges.Count} entries; at most {TokenizerVocabulary.MaxMerges} are accepted.");
         _merges = new(merges.Count);
         for (int rank = 0; rank < merges.Count; rank++)
             AddMerge(vocabulary, merges[rank], rank);

@@ -45,8 +45,15 @@ public static class GgufTokenizer
         int?[] ends = [Id(file, "eos_token_id"), Id(file, "eot_token_id"), Id(file, "eom_token_id")];
         if (begin is null && Flag(metadata, "add_bos_token", false))
             throw new CheckpointException(file.Source, Prefix + "add_bos_token", "is true, but there is no bos_token_id.");
-        IReadOnlyList<int>? types = metadata.Contains(Prefix + "token_type") ? metadata.GetInts(Prefix + "token_type") : null;
-        return new TokenizerVocabulary(file.Source, metadata.GetStrings(Prefix + "tokens"), types)
+        IReadOnlyList<string> tokens = metadata.GetStrings(Prefix + "tokens");
+        int[] types = metadata.TryGetInts(Prefix + "token_type", out IReadOnlyList<int>? given)
+            ? [.. given]
+            : [.. Enumerable.Repeat((int)TokenType.Normal, tokens.Count)];
+        // Some converters type begin and end markers as content; a user's text must not reach them all the same.
+        foreach (int id in ends.Append(begin).OfType<int>())
+            if (id < types.Length && types[id] is (int)TokenType.Normal or (int)TokenType.UserDefined)
+                types[id] = (int)TokenType.Control;
+        return new TokenizerVocabulary(file.Source, tokens, types)
         {
             BeginId = begin,
             EndIds = [.. ends.OfType<int>().Distinct()],

@@ -1,5 +1,3 @@
-using System.Collections.Frozen;
-
 namespace VlmSdk.Tokenization;
 
 /// <summary>Kinds of vocabulary entries, with the numbers of SentencePiece and GGUF files.</summary>
@@ -25,6 +23,12 @@ public enum TokenType
 /// </summary>
 public sealed class TokenizerVocabulary
 {
+    /// <summary>Most tokens accepted.</summary>
+    public const int MaxTokens = 1 << 20;
+
+    /// <summary>Most merges accepted.</summary>
+    public const int MaxMerges = 2 << 20;
+
     /// <summary>Longest spelling accepted, in UTF-16 units.</summary>
     public const int MaxSpelling = 4096;
 
@@ -32,13 +36,15 @@ public sealed class TokenizerVocabulary
     /// <param name="source">File it comes from, for messages.</param>
     /// <param name="tokens">Spellings by id, distinct and not empty.</param>
     /// <param name="types">Kinds by id; all normal when omitted.</param>
-    /// <exception cref="CheckpointException">Lengths differ, a spelling is empty, too long or double, or a kind is unknown.</exception>
+    /// <exception cref="CheckpointException">There are too many tokens, lengths differ, a spelling is empty, too long or double, or a kind is unknown.</exception>
     public TokenizerVocabulary(string source, IReadOnlyList<string> tokens, IReadOnlyList<int>? types = null)
     {
         Source = source;
         Tokens = tokens;
         if (tokens.Count == 0)
             throw Fault("tokens", "the vocabulary is empty. Use a model file with an embedded vocabulary.");
+        if (tokens.Count > MaxTokens)
+            throw Fault("tokens", $"has {tokens.Count} entries; at most {MaxTokens} are accepted.");
         if (types is not null && types.Count != tokens.Count)
             throw Fault("token_type", $"has {types.Count} entries for {tokens.Count} tokens; the lengths must agree.");
         Types = new TokenType[tokens.Count];
@@ -55,7 +61,7 @@ public sealed class TokenizerVocabulary
                 throw Fault("token_type", $"token {id} has kind {type}; kinds run from 1 to 6.");
             Types[id] = (TokenType)type;
         }
-        Ids = ids.ToFrozenDictionary(StringComparer.Ordinal);
+        Ids = ids;
     }
 
     /// <summary>File the table comes from.</summary>
@@ -79,7 +85,7 @@ public sealed class TokenizerVocabulary
 
     internal TokenType[] Types { get; }
 
-    internal FrozenDictionary<string, int> Ids { get; }
+    internal Dictionary<string, int> Ids { get; }
 
     internal CheckpointException Fault(string key, string fault) => new(Source, $"tokenizer.ggml.{key}", fault);
 

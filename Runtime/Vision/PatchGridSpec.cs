@@ -63,6 +63,10 @@ public sealed record PatchGridSpec
     /// <summary>What a channel's byte becomes: 3 x 256 numbers, red first. See <see cref="PixelNormalization"/>.</summary>
     public required ReadOnlyMemory<float> Lookup { get; init; }
 
+    /// <summary>Whether another specification gives the same numbers for every picture.</summary>
+    public bool GivesSameAs(PatchGridSpec other) =>
+        this with { Lookup = default } == other with { Lookup = default } && Lookup.Span.SequenceEqual(other.Lookup.Span);
+
     /// <summary>Numbers in one grid.</summary>
     public int Count => checked(3 * Width * Height);
 

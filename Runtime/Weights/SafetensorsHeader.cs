@@ -124,7 +124,7 @@ internal static class SafetensorsHeader
 
     private static int ReadNumbers(ref StrictJson json, string name, string field, scoped Span<ulong> numbers)
     {
-        json.Expect(JsonTokenType.StartArray, name, $"has a {field} that is not a list");
+        json.ExpectField(JsonTokenType.StartArray, name, field, "a list");
         int count = 0;
         while (json.Next() && json.Token != JsonTokenType.EndArray)
         {

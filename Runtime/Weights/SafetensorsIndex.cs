@@ -76,20 +76,24 @@ internal sealed class SafetensorsIndex
     private Dictionary<string, string> ReadMap(ref StrictJson json, int capacity)
     {
         var map = new Dictionary<string, string>(capacity, StringComparer.Ordinal);
-        var known = new Dictionary<string, string>(StringComparer.Ordinal);
+        // One string a shard, however many tensors name it: names are looked up as spans.
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        HashSet<string>.AlternateLookup<ReadOnlySpan<char>> lookup = known.GetAlternateLookup<ReadOnlySpan<char>>();
+        Span<char> buffer = stackalloc char[MaxShardNameLength];
         json.Expect(JsonTokenType.StartObject, "weight_map", "has a weight_map that is not an object");
         while (json.NextProperty(out string tensor))
         {
-            string shard = json.NextText(tensor, "shard");
-            // One string a shard, however many tensors name it.
-            if (!known.TryGetValue(shard, out string? kept))
+            json.ExpectField(JsonTokenType.String, tensor, "shard", "a string");
+            int length = json.CopyText(tensor, buffer);
+            if (length < 0 || !lookup.TryGetValue(buffer[..length], out string? kept))
             {
-                if (!IsShardName(shard))
-                    throw json.Fault(tensor, $"names the shard '{TensorReading.Shown(shard)}', which is not a plain file name ending in {ShardSuffix}");
-                if (known.Count == MaxShards)
+                kept = json.Text(tensor);
+                if (!IsShardName(kept))
+                    throw json.Fault(tensor, $"names the shard '{TensorReading.Shown(kept)}', which is not a plain file name ending in {ShardSuffix}");
+                if (known.Add(kept))
+                    _shardNames.Add(kept);
+                if (known.Count > MaxShards)
                     throw json.Fault(tensor, $"names more than {MaxShards} shards");
-                known.Add(shard, kept = shard);
-                _shardNames.Add(shard);
             }
             if (!map.TryAdd(tensor, kept))
                 throw json.Fault(tensor, "holds this name twice");

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -10,6 +11,11 @@ namespace VlmSdk.Weights;
 internal ref struct StrictJson
 {
     private const int MaxDepth = 32;
+
+    /// <summary>Words that every tensor of a header repeats: they are made once.</summary>
+    private static readonly (byte[] Utf8, string Word)[] Words =
+        [.. SafetensorsHeader.Types.Keys.Concat(["dtype", "shape", "data_offsets"]).Select(w => (Encoding.UTF8.GetBytes(w), w))];
+
     private readonly string _file;
     private readonly string _part;
     private readonly int _length;
@@ -68,6 +74,10 @@ internal ref struct StrictJson
     /// <summary>The current property name or string value.</summary>
     internal readonly string Text(string? entry)
     {
+        if (!_reader.ValueIsEscaped)
+            foreach ((byte[] utf8, string word) in Words)
+                if (_reader.ValueSpan.SequenceEqual(utf8))
+                    return word;
         try
         {
             return _reader.GetString()!;
@@ -81,8 +91,31 @@ internal ref struct StrictJson
     /// <summary>Steps to the next token, which must be a string, and reads it.</summary>
     internal string NextText(string entry, string field)
     {
-        Expect(JsonTokenType.String, entry, $"has a {field} that is not a string");
+        ExpectField(JsonTokenType.String, entry, field, "a string");
         return Text(entry);
+    }
+
+    /// <summary>Steps to the value of a field, which must begin with one kind of token.</summary>
+    internal void ExpectField(JsonTokenType token, string entry, string field, string kind)
+    {
+        // The message is put together only when it is needed: headers have hundreds of thousands of fields.
+        if (!Next() || Token != token)
+            throw Fault(entry, $"has a {field} that is not {kind}");
+    }
+
+    /// <summary>Copies the current string into a buffer; -1 when it may be too long for it.</summary>
+    internal readonly int CopyText(string entry, scoped Span<char> buffer)
+    {
+        if (_reader.ValueSpan.Length > buffer.Length)
+            return -1;
+        try
+        {
+            return _reader.CopyString(buffer);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw Fault(entry, "holds a lone surrogate escape", e);
+        }
     }
 
     /// <summary>The current token as a whole number of at most 64 bits, without sign, point or exponent.</summary>

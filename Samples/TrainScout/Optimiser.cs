@@ -71,7 +71,7 @@ internal sealed class Optimiser : IDisposable
         foreach (Part part in _adam)
             StepAdam(part, rates.Adam, scale);
         foreach ((string name, Tensor average) in _average)
-            average.lerp_(_weights[name], (1 - averageKeep).ToScalar());
+            average.mul_(averageKeep).add_(_weights[name], 1 - averageKeep);
         return norm;
     }
 
@@ -87,8 +87,8 @@ internal sealed class Optimiser : IDisposable
         Tensor[] updates = [.. live.Select(p =>
         {
             Tensor gradient = p.Weight.grad! * scale, momentum = _first[p.Name];
-            momentum.lerp_(gradient, (1 - Momentum).ToScalar());
-            return gradient.lerp_(momentum, Momentum.ToScalar()).reshape(pieces, rows, columns);
+            momentum.mul_(Momentum).add_(gradient, 1 - Momentum);
+            return gradient.mul_(1 - Momentum).add_(momentum, Momentum).reshape(pieces, rows, columns);
         })];
         Tensor all = Orthogonalise(cat(updates, 0)) * (0.2 * Math.Sqrt(Math.Max(rows, columns)) * rate);
         for (int i = 0; i < live.Length; i++)
@@ -121,7 +121,7 @@ internal sealed class Optimiser : IDisposable
             return;
         using var scope = NewDisposeScope();
         Tensor gradient = raw * scale, m = _first[part.Name], v = _second[part.Name];
-        m.lerp_(gradient, (1 - Beta1).ToScalar());
+        m.mul_(Beta1).add_(gradient, 1 - Beta1);
         v.mul_(Beta2).addcmul_(gradient, gradient, (1 - Beta2).ToScalar());
         if (part.Weight.dim() >= 2)
             part.Weight.mul_(1 - rate * Decay);

@@ -7,10 +7,10 @@ using VlmSdk.Samples.TrainScout;
 const string Usage = """
     trainscout train  [--out DIR] [--scenes-dir DIR] [--init FILE] [--minutes M | --steps N] [--batch B] [--threads T]
                       [--half] [--rate R] [--seed S] [--save-minutes M] [--validation N]
-    trainscout resume [--out DIR]
+    trainscout resume [--out DIR] [--minutes M | --steps N] [--threads T]
 
     train    a new run: from nothing, or from the weights of --init (safetensors). Ctrl+C saves and stops.
-    resume   goes on with the run in --out from its last checkpoint.
+    resume   goes on with the run in --out from its last checkpoint; exactly, unless its length is changed.
     """;
 
 string cache = Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } home
@@ -81,10 +81,16 @@ void Train()
 
 void Resume()
 {
-    var a = new Arguments(args.AsSpan(1), new HashSet<string> { "out" }, new HashSet<string>());
+    var a = new Arguments(args.AsSpan(1), new HashSet<string> { "out", "minutes", "steps", "threads" }, new HashSet<string>());
     string folder = Path.GetFullPath(a.Text("out") ?? Path.Combine(cache, "run"));
     using var scenes = new SceneSource();
     string drawn = Checkpoint.Load(folder).State.Options.Scenes;
-    using Trainer trainer = Trainer.Resume(ScoutConfig.Default, folder, new SceneCache(drawn, scenes.Draw).Get);
+    using Trainer trainer = Trainer.Resume(ScoutConfig.Default, folder, new SceneCache(drawn, scenes.Draw).Get, o => o with
+    {
+        Out = folder,
+        Minutes = a.Number("minutes", o.Minutes, 0.01),
+        Steps = a.Integer("steps", o.Steps, 0),
+        Threads = a.Integer("threads", o.Threads, 1),
+    });
     trainer.Run(new ProgressLog(folder, Console.Out), cancellationToken: stop.Token);
 }

@@ -52,9 +52,15 @@ internal sealed class Trainer : IDisposable
     }
 
     /// <summary>The run of a folder, from its last checkpoint.</summary>
-    internal static Trainer Resume(ScoutConfig config, string folder, Func<long, LabelledPicture> scenes)
+    /// <param name="config">Sizes of the model.</param>
+    /// <param name="folder">Folder of the run.</param>
+    /// <param name="scenes">Scenes by number.</param>
+    /// <param name="change">Options to go on with instead of the run's own, such as a longer schedule.</param>
+    internal static Trainer Resume(ScoutConfig config, string folder, Func<long, LabelledPicture> scenes, Func<TrainOptions, TrainOptions>? change = null)
     {
         (TrainState state, WeightBinding weights, WeightBinding average) = Checkpoint.Load(folder);
+        if (change is not null)
+            state = state with { Options = change(state.Options) };
         var trainer = new Trainer(config, state, weights, average, scenes);
         Checkpoint.Restore(folder, trainer._optimiser);
         return trainer;

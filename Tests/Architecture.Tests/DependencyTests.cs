@@ -3,7 +3,7 @@ namespace VlmSdk.Tests.Architecture;
 /// <summary>Holds the repository to <see cref="DependencyRules"/>, and shows that the rules catch a breach.</summary>
 public sealed class DependencyTests
 {
-    private static readonly string Root = FindRoot();
+    internal static readonly string Root = FindRoot();
 
     [Test]
     public void Project_references_point_one_way() =>

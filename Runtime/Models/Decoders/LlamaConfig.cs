@@ -52,7 +52,7 @@ public sealed record LlamaConfig
         string architecture = m.GetString("general.architecture");
         if (architecture != "llama")
             throw new CheckpointException(file.Source, "general.architecture", $"is '{architecture}'; text models here are of the 'llama' architecture.");
-        int width = Size(file, "embedding_length", 1, 1 << 17), heads = Size(file, "attention.head_count", 1, 4096);
+        int width = Size(file, "embedding_length", 1, 32_768), heads = Size(file, "attention.head_count", 1, 512);
         int keyValueHeads = m.Contains("llama.attention.head_count_kv") ? Size(file, "attention.head_count_kv", 1, heads) : heads;
         if (heads % keyValueHeads != 0)
             throw Fault(file, "attention.head_count_kv", $"is {keyValueHeads}, which does not divide the {heads} heads.");
@@ -65,7 +65,7 @@ public sealed record LlamaConfig
         {
             ContextLength = Size(file, "context_length", 1, 1 << 24),
             Width = width,
-            Layers = Size(file, "block_count", 1, 1024),
+            Layers = Size(file, "block_count", 1, 256),
             MlpWidth = Size(file, "feed_forward_length", 1, 1 << 20),
             Heads = heads,
             KeyValueHeads = keyValueHeads,
@@ -105,6 +105,8 @@ public sealed record LlamaConfig
         if (!file.Tensors.TryGetValue("token_embd.weight", out TensorInfo? embedding) || embedding.Shape.Rank != 2)
             throw new CheckpointException(file.Source, "token_embd.weight", "the model needs this tensor as a matrix [vocabulary, width].");
         int rows = embedding.Shape[0];
+        if (rows is 0 or > Tokenization.TokenizerVocabulary.MaxTokens)
+            throw new CheckpointException(file.Source, embedding.Name, $"has {rows} rows; 1 to {Tokenization.TokenizerVocabulary.MaxTokens} tokens are accepted.");
         if (file.Metadata.Contains("llama.vocab_size") && Size(file, "vocab_size", 1, int.MaxValue) != rows)
             throw Fault(file, "vocab_size", $"differs from the {rows} rows of 'token_embd.weight'.");
         return rows;

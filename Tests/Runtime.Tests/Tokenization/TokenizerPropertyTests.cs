@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using VlmSdk.Decoding;
 using VlmSdk.Tokenization;
@@ -27,7 +28,7 @@ internal sealed class TokenizerPropertyTests
             bool[] control = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.GetPiece(id).Kind == TokenPieceKind.Control)];
             string[] spellings = [.. Enumerable.Range(0, control.Length).Where(id => control[id]).Select(id => tokenizer.Vocabulary.Tokens[id])];
             string[] around = ["", " ", "x", "\n", "<", ">", "\u2581", "\u0120", "é", "🙂", "<|", "\uD800", "'s"];
-            for (int round = 0; round < 500; round++)
+            for (int round = 0; round < 1500; round++)
             {
                 var text = new StringBuilder();
                 for (int part = random.Next(1, 5); part > 0; part--)
@@ -139,6 +140,10 @@ internal sealed class TokenizerPropertyTests
         Assert.That(() => Spm([], [], []), Fails("empty"));
         foreach (string spelling in new[] { "<0x-1>", "<0x0a>", "<0x0A", "<0x00A>", "0x0A", "< 0xA>" })
             Assert.That(() => Spm(["<unk>", "a", spelling], [2, 1, 6], [0, 0, 0]), Fails("<0xHH>"));
+        string[] many = [.. Enumerable.Range(0, TokenizerVocabulary.MaxTokens + 1).Select(i => i.ToString(CultureInfo.InvariantCulture))];
+        Assert.That(() => new TokenizerVocabulary("f", many), Fails("at most 1048576"));
+        Assert.That(new TokenizerVocabulary("f", many[1..]).Tokens, Has.Count.EqualTo(TokenizerVocabulary.MaxTokens));
+        Assert.That(() => new TokenizerVocabulary("f", [new string('a', TokenizerVocabulary.MaxSpelling + 1)]), Fails("4097 characters"));
         Assert.That(() => new TokenizerVocabulary("f", spm) { BeginId = 3 }, Fails("bos_token_id"));
         Assert.That(() => new TokenizerVocabulary("f", spm) { EndIds = [-1] }, Fails("eos_token_id"));
         string[] bytes = [.. Enumerable.Range(0, 256).Select(b => ByteAlphabet.CharacterOf((byte)b).ToString())];

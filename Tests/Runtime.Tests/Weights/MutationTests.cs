@@ -11,7 +11,9 @@ namespace VlmSdk.Tests.Weights;
 /// </summary>
 public sealed class MutationTests
 {
-    private const int Inputs = 4000;
+    /// <summary>VLMSDK_FUZZ_INPUTS sets another number of inputs a parser for long runs.</summary>
+    private static readonly int Inputs = int.TryParse(Environment.GetEnvironmentVariable("VLMSDK_FUZZ_INPUTS"), out int inputs) ? inputs : 4000;
+
     private const long AllowedBytes = 64L << 20;
 
     private static readonly ulong[] Numbers =

@@ -75,6 +75,20 @@ public sealed class TruncationTests
     }
 
     [Test]
+    public void A_missing_file_or_a_folder_is_named()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string path in new[] { folder.At("none.gguf"), folder.At("none/m.gguf"), folder.At("") })
+        {
+            CheckpointException e = Assert.Throws<CheckpointException>(() => GgufFile.Open(path).Dispose())!;
+            Assert.That(e.File, Is.EqualTo(path));
+            Assert.That(e.Message, Does.Contain(path == folder.At("") ? "is a folder" : "no such file"));
+            Assert.Throws<CheckpointException>(() => SafetensorsFile.Open(path).Dispose());
+        }
+        Assert.Throws<CheckpointException>(() => ShardedSafetensors.Open(folder.At("none.safetensors.index.json")).Dispose());
+    }
+
+    [Test]
     public void A_closed_file_says_so()
     {
         using var folder = new TemporaryFolder();

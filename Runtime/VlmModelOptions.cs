@@ -1,0 +1,69 @@
+using VlmSdk.Execution;
+
+namespace VlmSdk;
+
+/// <summary>Which kind of executor runs a model.</summary>
+public enum Backend
+{
+    /// <summary>Native when its package is there, else Reference.</summary>
+    Auto,
+    /// <summary>The C++ kernels of package VlmSdk.Native: the shipping CPU path.</summary>
+    Native,
+    /// <summary>libtorch through package VlmSdk.Torch: a second oracle, and CUDA.</summary>
+    Torch,
+    /// <summary>Plain managed loops: always there, exact, slow.</summary>
+    Reference,
+}
+
+/// <summary>How a model is loaded.</summary>
+public sealed record VlmModelOptions
+{
+    /// <summary>Which executor to make; ignored when <see cref="Executor"/> is set.</summary>
+    public Backend Backend { get; init; } = Backend.Auto;
+
+    /// <summary>An executor of the caller's, who disposes it after the model; null to have one made by <see cref="Backend"/>.</summary>
+    public IExecutor? Executor { get; init; }
+
+    /// <summary>Longest text a call accepts, in characters; longer ones are refused with <see cref="PromptTooLongException"/>.</summary>
+    public int LongestText { get; init; } = 32_768;
+}
+
+/// <summary>Makes executors of packages the Runtime does not reference.</summary>
+public static class Backends
+{
+    /// <summary>Makes an executor of a kind.</summary>
+    /// <exception cref="DeviceUnavailableException">The kind's package is not beside the program, or its native library does not load.</exception>
+    public static IExecutor Create(Backend backend)
+    {
+        // The names are constants, so that trimming and ahead-of-time compilation see them.
+        switch (backend)
+        {
+            case Backend.Reference:
+                return new ReferenceExecutor();
+            case Backend.Native:
+                return Make(Type.GetType("VlmSdk.Native.NativeExecutor, VlmSdk.Native"), "VlmSdk.Native");
+            case Backend.Torch:
+                return Make(Type.GetType("VlmSdk.Torch.TorchExecutor, VlmSdk.Torch"), "VlmSdk.Torch");
+            default:
+                Type? native = Type.GetType("VlmSdk.Native.NativeExecutor, VlmSdk.Native");
+                return native is null ? new ReferenceExecutor() : Make(native, "VlmSdk.Native");
+        }
+    }
+
+    private static IExecutor Make(
+        [System.Diagnostics.CodeAnalysis.DynamicallyAccessedMembers(System.Diagnostics.CodeAnalysis.DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] Type? type,
+        string package)
+    {
+        if (type is null)
+            throw new DeviceUnavailableException($"The backend of package {package} is not beside this program. Reference the package, or choose another backend.");
+        try
+        {
+            return (IExecutor)Activator.CreateInstance(type)!;
+        }
+        catch (System.Reflection.TargetInvocationException e) when (e.InnerException is VlmException inner)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(inner);
+            throw;
+        }
+    }
+}

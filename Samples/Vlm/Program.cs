@@ -1,0 +1,49 @@
+using System.CommandLine;
+using VlmSdk;
+using VlmSdk.Samples.Vlm;
+
+// vlm: the SDK on files, from a shell. Each command is one class; this file only says what the arguments are.
+
+var image = new Argument<string>("image") { Description = "PNG, JPEG or WebP file." };
+var text = new Argument<string>("text") { Description = "The question or phrase." };
+var path = new Argument<string>("path") { Description = "A .gguf or .safetensors file, a safetensors index, or a folder." };
+var model = new Option<string>("--model") { Description = "scout, a folder, or a .gguf file.", DefaultValueFactory = _ => "scout" };
+var decoder = new Option<string>("--model") { Description = "A Llama-architecture .gguf file.", Required = true };
+var backend = new Option<Backend>("--backend") { Description = "auto, native, torch or reference.", DefaultValueFactory = _ => Backend.Auto };
+var json = new Option<bool>("--json") { Description = "Write one JSON object to standard output." };
+var annotate = new Option<string?>("--annotate") { Description = "Write the picture with its boxes to this PNG." };
+var prompt = new Option<string>("--prompt") { Description = "The text to continue.", Required = true };
+var greedy = new Option<bool>("--greedy") { Description = "Always take the likeliest token." };
+var temperature = new Option<float>("--temperature") { Description = "Above 0; not used with --greedy.", DefaultValueFactory = _ => 0.8f };
+var seed = new Option<int>("--seed") { Description = "Seed of the sampler.", DefaultValueFactory = _ => 0 };
+var max = new Option<int>("--max") { Description = "Most tokens to write.", DefaultValueFactory = _ => 128 };
+
+Command Make(string name, string description, Func<ParseResult, CancellationToken, Task> run, params Symbol[] symbols)
+{
+    var command = new Command(name, description);
+    foreach (Symbol symbol in symbols)
+    {
+        if (symbol is Argument argument)
+            command.Arguments.Add(argument);
+        else
+            command.Options.Add((Option)symbol);
+    }
+    command.SetAction((result, token) => Shell.RunAsync(() => run(result, token)));
+    return command;
+}
+
+ImageCommand Picture(ParseResult r) =>
+    new(r.GetRequiredValue(image), r.GetRequiredValue(model), r.GetValue(backend), r.GetValue(json), r.GetValue(annotate));
+
+var root = new RootCommand("Ask vision-language models about picture files.")
+{
+    Make("describe", "Describe a picture.", (r, t) => Picture(r).DescribeAsync(t), image, model, backend, json, annotate),
+    Make("ask", "Answer a question about a picture.", (r, t) => Picture(r).AskAsync(r.GetRequiredValue(text), t), image, text, model, backend, json, annotate),
+    Make("ground", "Find what a phrase names, with boxes in source pixels.", (r, t) => Picture(r).GroundAsync(r.GetRequiredValue(text), t), image, text, model, backend, json, annotate),
+    Make("generate", "Continue a text (no picture) with a Llama-architecture GGUF decoder.",
+        (r, t) => new GenerateCommand(r.GetRequiredValue(decoder), r.GetRequiredValue(prompt), r.GetValue(backend),
+            r.GetValue(greedy) ? 0 : r.GetValue(temperature), r.GetValue(seed), r.GetValue(max), r.GetValue(json)).RunAsync(t),
+        decoder, prompt, greedy, temperature, seed, max, backend, json),
+    Make("inspect", "List what a model file or folder holds.", (r, _) => new InspectCommand(r.GetRequiredValue(path), r.GetValue(json)).RunAsync(), path, json),
+};
+return await root.Parse(args).InvokeAsync();

@@ -1,0 +1,309 @@
+using VlmSdk.Execution;
+using VlmSdk.Graphs;
+using VlmSdk.Models.Scout;
+using VlmSdk.Queries;
+using VlmSdk.Tensors;
+using VlmSdk.Vision;
+
+namespace VlmSdk.Tests.Queries;
+
+/// <summary>The public surface on a tiny random Scout: what runs, what is reused, what is refused, what survives a cancel.</summary>
+public sealed class VlmModelTests
+{
+    private static readonly VlmModelOptions Reference = new() { Backend = Backend.Reference };
+    private string _folder = "", _file = "";
+    private VlmModel _vlm = null!;
+
+    [OneTimeSetUp]
+    public async Task Load()
+    {
+        _folder = Directory.CreateTempSubdirectory("vlmsdk").FullName;
+        _file = TinyScout.Write(_folder);
+        _vlm = await VlmModel.LoadAsync(_file, Reference);
+    }
+
+    [OneTimeTearDown]
+    public async Task Unload()
+    {
+        await _vlm.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Test]
+    public async Task A_second_question_runs_no_encoder_and_reads_no_picture()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        await _vlm.AskAsync(view, "how many cubes are there?");
+        WorkCounts before = _vlm.Work;
+        await _vlm.AskAsync(view, "what colour is the cone?");
+        await _vlm.GroundAsync(view, "the red cube");
+        WorkCounts after = _vlm.Work;
+        Assert.Multiple(() =>
+        {
+            Assert.That(after.Encodes, Is.EqualTo(before.Encodes));
+            Assert.That(after.PicturePrefills, Is.EqualTo(before.PicturePrefills));
+            Assert.That(after.PromptPrefills, Is.EqualTo(before.PromptPrefills + 2));
+        });
+    }
+
+    [Test]
+    public async Task Answers_do_not_depend_on_what_was_asked_before()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(2));
+        GroundingResult first = await _vlm.GroundAsync(view, "the red cube", new GroundOptions { Threshold = 0 });
+        string described = await Describe(view);
+        await _vlm.AskAsync(view, "how many objects are there?");
+        using EncodedImage again = await _vlm.EncodeAsync(TinyScout.Picture(2));
+        GroundingResult second = await _vlm.GroundAsync(again, "the red cube", new GroundOptions { Threshold = 0 });
+        Assert.Multiple(async () =>
+        {
+            Same(second, first);
+            Assert.That(await Describe(again), Is.EqualTo(described));
+        });
+    }
+
+    [Test]
+    public async Task A_query_after_a_cancel_equals_a_fresh_one_bit_for_bit()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(3));
+        GroundingResult expected = await _vlm.GroundAsync(view, "the blue ring", new GroundOptions { Threshold = 0 });
+        // Stop in turn in the prompt's prefill and in each of the first steps; the shortest answer has ten.
+        for (int runs = 1; runs <= 9; runs++)
+        {
+            using var executor = new CancellingExecutor();
+            await using VlmModel vlm = await VlmModel.LoadAsync(_file, new VlmModelOptions { Executor = executor });
+            using EncodedImage other = await vlm.EncodeAsync(TinyScout.Picture(3));
+            using var cancel = new CancellationTokenSource();
+            executor.CancelAfter(cancel, runs);
+            Assert.That(async () => await vlm.GroundAsync(other, "the green cone", new GroundOptions { Threshold = 0 }, cancel.Token),
+                Throws.InstanceOf<OperationCanceledException>());
+            Same(await vlm.GroundAsync(other, "the blue ring", new GroundOptions { Threshold = 0 }), expected);
+        }
+    }
+
+    [Test]
+    public async Task A_cancel_also_stops_the_encoder()
+    {
+        using var executor = new CancellingExecutor();
+        await using VlmModel vlm = await VlmModel.LoadAsync(_file, new VlmModelOptions { Executor = executor });
+        using var cancel = new CancellationTokenSource();
+        executor.CancelAfter(cancel, runs: 1);
+        Assert.That(async () => await vlm.EncodeAsync(TinyScout.Picture(1), cancel.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(vlm.Work.Encodes, Is.EqualTo(0));
+        using EncodedImage view = await vlm.EncodeAsync(TinyScout.Picture(1));
+        Assert.That(view.Tokens, Is.EqualTo(ScoutConfig.Tiny.PictureTokens));
+    }
+
+    [Test]
+    public async Task Cancelled_before_the_start_does_no_work()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        WorkCounts before = _vlm.Work;
+        var cancelled = new CancellationToken(canceled: true);
+        Assert.Multiple(() =>
+        {
+            Assert.That(async () => await _vlm.EncodeAsync(TinyScout.Picture(1), cancelled), Throws.InstanceOf<OperationCanceledException>());
+            Assert.That(async () => await _vlm.AskAsync(view, "how many cubes are there?", cancelled), Throws.InstanceOf<OperationCanceledException>());
+            Assert.That(async () => await _vlm.GroundAsync(view, "the cube", cancelled), Throws.InstanceOf<OperationCanceledException>());
+            Assert.That(async () => await Describe(view, cancelled), Throws.InstanceOf<OperationCanceledException>());
+        });
+        Assert.That(_vlm.Work, Is.EqualTo(before));
+    }
+
+    [Test]
+    public async Task A_reader_who_leaves_a_description_frees_the_model()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(4));
+        await foreach (string _ in _vlm.DescribeAsync(view))
+            break;
+        Assert.That((await _vlm.AskAsync(view, "how many cubes are there?")).Text, Is.Not.Null);
+    }
+
+    [Test]
+    public async Task Boxes_lie_inside_the_source_picture()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(5, 300, 80));
+        GroundingResult result = await _vlm.GroundAsync(view, "the red cube", new GroundOptions { Threshold = 0 });
+        Assert.That(result, Is.InstanceOf<Grounded>());
+        Assert.That(result.Detections, Is.Not.Empty);
+        foreach (Detection d in result.Detections)
+            Assert.Multiple(() =>
+            {
+                Assert.That(d.Box.Left, Is.InRange(0, 300));
+                Assert.That(d.Box.Right, Is.InRange(d.Box.Left, 300));
+                Assert.That(d.Box.Top, Is.InRange(0, 80));
+                Assert.That(d.Box.Bottom, Is.InRange(d.Box.Top, 80));
+                Assert.That(d.Confidence, Is.InRange(0, 1));
+            });
+    }
+
+    [Test]
+    public async Task An_unknown_noun_is_not_in_view_and_named()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        GroundingResult result = await _vlm.GroundAsync(view, "the red giraffe");
+        Assert.Multiple(() =>
+        {
+            Assert.That(result, Is.InstanceOf<NotInView>());
+            Assert.That(result.UnknownWords, Is.EqualTo(new[] { "giraffe" }));
+        });
+    }
+
+    [TestCase("")]
+    [TestCase(" \t")]
+    public async Task An_empty_prompt_is_refused(string prompt)
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        Assert.That(async () => await _vlm.AskAsync(view, prompt), Throws.InstanceOf<EmptyPromptException>());
+        Assert.That(async () => await _vlm.GroundAsync(view, prompt), Throws.InstanceOf<EmptyPromptException>());
+        Assert.That((await _vlm.AskAsync(view, "how many cubes?")).Text, Is.Not.Null, "the model must stay usable");
+    }
+
+    [Test]
+    public async Task A_prompt_of_200000_characters_is_refused()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        Assert.That(async () => await _vlm.AskAsync(view, new string('x', 200_000)), Throws.InstanceOf<PromptTooLongException>().With.Message.Contains("200000"));
+        string words = string.Concat(Enumerable.Repeat("red cube ", 200));
+        Assert.That(async () => await _vlm.GroundAsync(view, words), Throws.InstanceOf<PromptTooLongException>());
+    }
+
+    [Test]
+    public async Task A_disposed_model_or_view_says_so()
+    {
+        VlmModel vlm = await VlmModel.LoadAsync(_file, Reference);
+        EncodedImage view = await vlm.EncodeAsync(TinyScout.Picture(1));
+        EncodedImage closed = await vlm.EncodeAsync(TinyScout.Picture(1));
+        closed.Dispose();
+        Assert.That(async () => await vlm.AskAsync(closed, "how many cubes?"), Throws.InstanceOf<ObjectDisposedException>());
+        await vlm.DisposeAsync();
+        await vlm.DisposeAsync();
+        Assert.That(async () => await vlm.AskAsync(view, "how many cubes?"), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await vlm.EncodeAsync(TinyScout.Picture(1)), Throws.InstanceOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public async Task Disposing_ends_what_is_waiting()
+    {
+        VlmModel vlm = await VlmModel.LoadAsync(_file, Reference);
+        Task<EncodedImage>[] pending = Enumerable.Range(0, 8).Select(i => vlm.EncodeAsync(TinyScout.Picture(i))).ToArray();
+        await vlm.DisposeAsync();
+        foreach (Task<EncodedImage> task in pending)
+        {
+            // Each has ended: with a picture, or told that the model is gone.
+            try
+            {
+                (await task).Dispose();
+            }
+            catch (ObjectDisposedException)
+            {
+            }
+            Assert.That(task.IsCompleted);
+        }
+    }
+
+    [Test]
+    public async Task Parallel_questions_answer_as_serial_ones()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(6));
+        string[] phrases = ["the red cube", "the cone", "the blue object", "the nearest ring"];
+        var options = new GroundOptions { Threshold = 0 };
+        var serial = new List<GroundingResult>();
+        foreach (string phrase in phrases)
+            serial.Add(await _vlm.GroundAsync(view, phrase, options));
+        GroundingResult[] parallel = await Task.WhenAll(phrases.Select(p => Task.Run(() => _vlm.GroundAsync(view, p, options))));
+        for (int i = 0; i < phrases.Length; i++)
+            Same(parallel[i], serial[i]);
+    }
+
+    [Test]
+    public void A_grid_of_another_model_is_refused()
+    {
+        PatchGridSpec spec = ScoutProcessor.Default;
+        var grid = new PatchGrid(spec, CoordinateMap.Create(spec, 10, 10), new HostTensor(DType.F32, spec.Shape));
+        Assert.That(async () => await _vlm.EncodeAsync(grid), Throws.InstanceOf<ShapeMismatchException>().With.Message.Contains("PatchGridSpec"));
+    }
+
+    [Test]
+    public async Task A_view_of_another_model_is_refused()
+    {
+        await using VlmModel other = await VlmModel.LoadAsync(_file, Reference);
+        using EncodedImage view = await other.EncodeAsync(TinyScout.Picture(1));
+        Assert.That(async () => await _vlm.AskAsync(view, "how many cubes?"), Throws.ArgumentException);
+    }
+
+    [Test]
+    public void Wrong_paths_and_damaged_files_name_file_and_fault()
+    {
+        string empty = Directory.CreateDirectory(Path.Combine(_folder, "empty")).FullName;
+        string cut = Path.Combine(_folder, "empty.cut");
+        File.WriteAllBytes(cut, File.ReadAllBytes(_file)[..5000]);
+        Assert.Multiple(() =>
+        {
+            Assert.That(async () => await VlmModel.LoadAsync(empty), Throws.InstanceOf<CheckpointException>().With.Message.Contains(empty));
+            Assert.That(async () => await VlmModel.LoadAsync("/no/such/model"), Throws.InstanceOf<CheckpointException>().With.Message.Contains("no such file"));
+            Assert.That(async () => await VlmModel.LoadAsync(cut), Throws.InstanceOf<CheckpointException>().With.Message.Contains(cut));
+        });
+    }
+
+    [Test]
+    public async Task Quantized_matrices_change_little()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        await using VlmModel quantized = await VlmModel.LoadAsync(TinyScout.Write(_folder, scheme: DType.Q8_0), Reference);
+        using EncodedImage other = await quantized.EncodeAsync(TinyScout.Picture(1));
+        var options = new GroundOptions { Threshold = 0 };
+        GroundingResult a = await _vlm.GroundAsync(view, "the red cube", options), b = await quantized.GroundAsync(other, "the red cube", options);
+        Assert.That(b.Presence, Is.EqualTo(a.Presence).Within(0.05));
+    }
+
+    private async Task<string> Describe(EncodedImage view, CancellationToken cancellationToken = default)
+    {
+        var pieces = new List<string>();
+        await foreach (string piece in _vlm.DescribeAsync(view, cancellationToken))
+            pieces.Add(piece);
+        return string.Concat(pieces);
+    }
+
+    private static void Same(GroundingResult actual, GroundingResult expected) => Assert.Multiple(() =>
+    {
+        Assert.That(BitConverter.SingleToInt32Bits(actual.Presence), Is.EqualTo(BitConverter.SingleToInt32Bits(expected.Presence)));
+        Assert.That(actual.Detections, Is.EqualTo(expected.Detections));
+    });
+
+    /// <summary>The Reference executor, cancelling a token at the start of a later run.</summary>
+    private sealed class CancellingExecutor : IExecutor
+    {
+        private readonly ReferenceExecutor _inner = new();
+        private CancellationTokenSource? _cancel;
+        private int _left;
+
+        public string Name => _inner.Name;
+
+        internal void CancelAfter(CancellationTokenSource cancel, int runs) => (_cancel, _left) = (cancel, runs);
+
+        public bool Supports(Op op) => _inner.Supports(op);
+
+        public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(this, _inner.Prepare(graph, weights));
+
+        public KvCache CreateCache(KvCacheSpec spec) => _inner.CreateCache(spec);
+
+        public void Dispose() => _inner.Dispose();
+
+        private sealed class Plan(CancellingExecutor owner, IPlan inner) : IPlan
+        {
+            public HostTensor Input(string name) => inner.Input(name);
+
+            public HostTensor Output(string name) => inner.Output(name);
+
+            public void Run(KvCache? cache, CancellationToken cancellationToken)
+            {
+                if (owner._cancel is { } cancel && --owner._left == 0)
+                    cancel.Cancel();
+                inner.Run(cache, cancellationToken);
+            }
+
+            public void Dispose() => inner.Dispose();
+        }
+    }
+}
