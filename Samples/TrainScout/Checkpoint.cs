@@ -38,17 +38,18 @@ internal static class Checkpoint
     /// <summary>Writes the checkpoint, and beside it the averaged weights alone under the model's names.</summary>
     internal static void Save(TrainState state, TorchParameters weights, TorchParameters average, Optimiser optimiser)
     {
+        Directory.CreateDirectory(state.Options.Out);
         var metadata = new Dictionary<string, string>
         {
             [StateKey] = JsonSerializer.Serialize(state),
             [OptimiserSteps] = optimiser.Steps.ToString(CultureInfo.InvariantCulture),
         };
         SafetensorsWriter.Write(Path.Combine(state.Options.Out, FileName),
-            weights.ByName.Keys.Select(n => ($"weight/{n}", weights.Read(n)))
-                .Concat(average.ByName.Keys.Select(n => ($"average/{n}", average.Read(n))))
-                .Concat(optimiser.First.Select(p => ($"first/{p.Key}", Host(p.Value))))
-                .Concat(optimiser.Second.Select(p => ($"second/{p.Key}", Host(p.Value)))), metadata);
-        SafetensorsWriter.Write(Path.Combine(state.Options.Out, AverageFileName), average.ByName.Keys.Select(n => (n, average.Read(n))),
+            weights.ByName.Keys.Select(n => KeyValuePair.Create($"weight/{n}", weights.Read(n)))
+                .Concat(average.ByName.Keys.Select(n => KeyValuePair.Create($"average/{n}", average.Read(n))))
+                .Concat(optimiser.First.Select(p => KeyValuePair.Create($"first/{p.Key}", Host(p.Value))))
+                .Concat(optimiser.Second.Select(p => KeyValuePair.Create($"second/{p.Key}", Host(p.Value)))), metadata);
+        SafetensorsWriter.Write(Path.Combine(state.Options.Out, AverageFileName), average.ByName.Keys.Select(n => KeyValuePair.Create(n, average.Read(n))),
             new Dictionary<string, string> { ["images"] = state.Images.ToString(CultureInfo.InvariantCulture), ["steps"] = state.Step.ToString(CultureInfo.InvariantCulture) });
     }
 

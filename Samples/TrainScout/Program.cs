@@ -1,6 +1,9 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using VlmSdk;
 using VlmSdk.Models.Scout;
-using VlmSdk.Samples.Scenes;
 using VlmSdk.Samples.TrainScout;
+using VlmSdk.Tensors;
 
 // Trains Scout: draws scenes, learns from them, evaluates and exports. See Usage below, or docs/scout.md for the model.
 
@@ -9,8 +12,14 @@ const string Usage = """
                       [--half] [--rate R] [--seed S] [--save-minutes M] [--validation N]
     trainscout resume [--out DIR] [--minutes M | --steps N] [--threads T]
 
+    trainscout export [--out DIR] [--weights FILE] [--to FILE.gguf] [--type q8_0|q4_0|f16|f32]
+    trainscout eval   [--model scout|FILE.gguf | --out DIR] [--scenes N] [--seed S] [--json FILE] [--backend native|torch|reference] [--lists]
+
     train    a new run: from nothing, or from the weights of --init (safetensors). Ctrl+C saves and stops.
     resume   goes on with the run in --out from its last checkpoint; exactly, unless its length is changed.
+    export   writes the averaged weights of the run in --out (or of --weights) as GGUF; <out>/scout.gguf by default.
+    eval     draws fresh scenes and scores a model from pixels to text; with --out the run's weights, quantized. --lists also
+             counts through the list of all objects.
     """;
 
 string cache = Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } home
@@ -40,11 +49,22 @@ try
         case "resume":
             Resume();
             return 0;
+        case "export":
+            Export();
+            return 0;
+        case "eval":
+            await Evaluate();
+            return 0;
         default:
             throw new ArgumentException($"There is no command '{args[0]}'. Run with --help for the list.");
     }
 }
-catch (Exception e) when (e is VlmSdk.VlmException or ArgumentException or IOException)
+catch (OperationCanceledException)
+{
+    Console.Error.WriteLine("trainscout: stopped.");
+    return 1;
+}
+catch (Exception e) when (e is VlmException or ArgumentException or IOException or UnauthorizedAccessException)
 {
     Console.Error.WriteLine($"trainscout: {e.Message}");
     return 1;
@@ -82,7 +102,7 @@ void Train()
 void Resume()
 {
     var a = new Arguments(args.AsSpan(1), new HashSet<string> { "out", "minutes", "steps", "threads" }, new HashSet<string>());
-    string folder = Path.GetFullPath(a.Text("out") ?? Path.Combine(cache, "run"));
+    string folder = Folder(a);
     using var scenes = new SceneSource();
     string drawn = Checkpoint.Load(folder).State.Options.Scenes;
     using Trainer trainer = Trainer.Resume(ScoutConfig.Default, folder, new SceneCache(drawn, scenes.Draw).Get, o => o with
@@ -93,4 +113,63 @@ void Resume()
         Threads = a.Integer("threads", o.Threads, 1),
     });
     trainer.Run(new ProgressLog(folder, Console.Out), cancellationToken: stop.Token);
+}
+
+void Export()
+{
+    var a = new Arguments(args.AsSpan(1), new HashSet<string> { "out", "weights", "to", "type" }, new HashSet<string>());
+    string folder = Folder(a);
+    string to = Path.GetFullPath(a.Text("to") ?? Path.Combine(folder, "scout.gguf"));
+    WriteModel(a.Text("weights") ?? Path.Combine(folder, Checkpoint.AverageFileName), to, a.Text("type") ?? "q8_0");
+    Console.WriteLine($"{to}  {new FileInfo(to).Length / 1e6:f2} MB");
+}
+
+async Task Evaluate()
+{
+    var a = new Arguments(args.AsSpan(1), new HashSet<string> { "model", "out", "scenes", "seed", "json", "backend" }, new HashSet<string> { "lists" });
+    string model = a.Text("model") ?? "scout";
+    if (a.Has("out"))
+        WriteModel(Path.Combine(Folder(a), Checkpoint.AverageFileName), model = Path.Combine(Folder(a), "scout.gguf"), "q8_0");
+    string name = a.Text("backend") ?? "auto";
+    if (!Enum.TryParse(name, ignoreCase: true, out Backend backend) || !Enum.IsDefined(backend))
+        throw new ArgumentException($"'--backend {name}' is not native, torch or reference.");
+    int scenes = a.Integer("scenes", 2000, 1);
+    long start = System.Diagnostics.Stopwatch.GetTimestamp();
+    await using VlmModel vlm = await VlmModel.LoadAsync(model, new VlmModelOptions { Backend = backend }, stop.Token);
+    using var source = new SceneSource();
+    EvaluationScores scores = await Evaluation.RunAsync(vlm, source.Render, scenes, a.Integer("seed", 1, 0), a.Has("lists"), (done, now) =>
+    {
+        if (done % 100 == 0 && done < scenes)
+            Console.WriteLine($"{done} scenes, {System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalMinutes:f1} min: {Short(now)}");
+    }, stop.Token);
+    JsonObject json = scores.ToJson();
+    string text = json.ToJsonString(new JsonSerializerOptions { WriteIndented = true });
+    if (a.Text("json") is { } file)
+        File.WriteAllText(file, text + "\n");
+    Console.WriteLine(text);
+
+    static string Short(EvaluationScores now)
+    {
+        JsonObject json = now.ToJson();
+        json.Remove("details");
+        return json.ToJsonString();
+    }
+}
+
+string Folder(Arguments a) => Path.GetFullPath(a.Text("out") ?? Path.Combine(cache, "run"));
+
+static void WriteModel(string weights, string to, string type)
+{
+    DType scheme = type.ToLowerInvariant() switch
+    {
+        "q8_0" => DType.Q8_0,
+        "q4_0" => DType.Q4_0,
+        "f16" => DType.F16,
+        "f32" => DType.F32,
+        _ => throw new ArgumentException($"'--type {type}' is not q8_0, q4_0, f16 or f32."),
+    };
+    VlmSdk.Execution.WeightBinding binding = Checkpoint.Weights(weights);
+    var tensors = ScoutCheckpoint.Shapes(ScoutConfig.Default).Where(s => binding.Contains(s.Name))
+        .ToDictionary(s => s.Name, s => binding.Get(new VlmSdk.Graphs.WeightOp(s.Name, s.Shape)));
+    ScoutCheckpoint.Write(to, ScoutConfig.Default, tensors, scheme);
 }

@@ -16,10 +16,10 @@ internal static class QueryMix
         (3, d => Answers.Ground(d.Objects, d.Name(colour: true, shape: true))),
         (1, d => Answers.Ground(d.Objects, d.Name(colour: false, shape: true))),
         (1, d => Answers.Ground(d.Objects, d.Name(colour: true, shape: false))),
-        (3, Negative),
-        (3, Related),
-        (1, Extreme),
-        (2, Counted),
+        (3, d => Absent(d.Objects, d.Random)),
+        (3, d => Related(d, d.Chance(HardRelations))),
+        (1, d => Extreme(d.Objects, d.Random)),
+        (2, d => Counted(d.Objects, d.Random)),
         (0.5, d => Answers.Attribute(d.Objects, QueryKind.Colour, d.Name(colour: false, shape: true))),
         (0.5, d => Answers.Attribute(d.Objects, QueryKind.Shape, d.Name(colour: true, shape: false))),
         (1.5, d => Answers.Exist(d.Objects, d.Chance(0.5) ? d.AnyName() : d.AbsentName())),
@@ -40,17 +40,19 @@ internal static class QueryMix
     }
 
     /// <summary>A phrase that is not there: mostly what is there with one word changed, the mistake worth learning.</summary>
-    private static SceneQuery? Negative(Draw d)
+    internal static SceneQuery? Absent(IReadOnlyList<ObjectLabel> objects, Random random)
     {
-        SceneQuery? query = Answers.Ground(d.Objects, d.AbsentName());
+        SceneQuery? query = Answers.Ground(objects, new Draw(objects, random).AbsentName());
         return query is { Targets.Length: 0 } ? query : null;
     }
 
-    private static SceneQuery? Related(Draw d)
+    /// <summary>A relational phrase as it comes, without seeking hard ones.</summary>
+    internal static SceneQuery? Related(IReadOnlyList<ObjectLabel> objects, Random random) => Related(new Draw(objects, random), hard: false);
+
+    private static SceneQuery? Related(Draw d, bool hard)
     {
         if (d.Clear.Length < 2)
             return null;
-        bool hard = d.Chance(HardRelations);
         for (int attempt = 0; attempt < (hard ? 12 : 1); attempt++)
         {
             SceneQuery? query = Answers.Ground(d.Objects, d.AnyName() with { Relation = d.Relation(), Anchor = d.AnyName() });
@@ -63,8 +65,10 @@ internal static class QueryMix
         return null;
     }
 
-    private static SceneQuery? Extreme(Draw d)
+    /// <summary>A superlative phrase, mostly with more than one candidate.</summary>
+    internal static SceneQuery? Extreme(IReadOnlyList<ObjectLabel> objects, Random random)
     {
+        var d = new Draw(objects, random);
         bool several = d.Chance(0.7);
         for (int attempt = 0; attempt < 4; attempt++)
         {
@@ -76,8 +80,10 @@ internal static class QueryMix
         return null;
     }
 
-    private static SceneQuery? Counted(Draw d)
+    /// <summary>A counting question, one in five about what is probably not there.</summary>
+    internal static SceneQuery? Counted(IReadOnlyList<ObjectLabel> objects, Random random)
     {
+        var d = new Draw(objects, random);
         if (d.Chance(0.2))
             return Answers.Count(d.Objects, d.AbsentName());
         double kind = d.Random.NextDouble();

@@ -1,11 +1,12 @@
 using VlmSdk.Samples.Scenes;
+using VlmSdk.Vulkan;
 
 namespace VlmSdk.Samples.TrainScout;
 
 /// <summary>Draws the scenes of numbers with the Vulkan renderer; safe on any thread, one drawing at a time.</summary>
 internal sealed class SceneSource : IDisposable
 {
-    private readonly SceneDevice _device;
+    private readonly VulkanDevice _device;
     private readonly SceneRenderer _renderer;
     private readonly Lock _gate = new();
 
@@ -13,7 +14,7 @@ internal sealed class SceneSource : IDisposable
     /// <exception cref="DeviceUnavailableException">There is no Vulkan driver.</exception>
     internal SceneSource()
     {
-        _device = SceneDevice.Create();
+        _device = VulkanDevice.Create();
         try
         {
             _renderer = new SceneRenderer(_device);
@@ -25,13 +26,16 @@ internal sealed class SceneSource : IDisposable
         }
     }
 
-    /// <summary>The labelled picture of a scene number.</summary>
-    internal LabelledPicture Draw(long number)
+    /// <summary>The frame of a seed.</summary>
+    internal RenderedScene Render(ulong seed)
     {
-        SceneDescription scene = SceneGenerator.Create((ulong)number);
+        SceneDescription scene = SceneGenerator.Create(seed);
         lock (_gate)
-            return SceneLabeller.Label(_renderer.Render(scene));
+            return _renderer.Render(scene);
     }
+
+    /// <summary>The labelled picture of a scene number.</summary>
+    internal LabelledPicture Draw(long number) => SceneLabeller.Label(Render((ulong)number));
 
     /// <inheritdoc/>
     public void Dispose()
