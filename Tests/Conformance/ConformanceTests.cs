@@ -13,7 +13,7 @@ public sealed class ConformanceTests(string name)
 
     private static readonly OpCase[] Cases = [.. CoreCases.All(), .. FusedCases.All()];
 
-    private readonly ReferenceExecutor _reference = new();
+    private readonly IExecutor _reference = Executors.Get("reference").Create();
     private IExecutor _executor = null!;
 
     internal static IEnumerable<string> CaseNames => Cases.Select(c => c.Name);
