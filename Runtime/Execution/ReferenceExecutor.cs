@@ -7,7 +7,8 @@ namespace VlmSdk.Execution;
 
 /// <summary>
 /// The oracle: every operation of the closed set in plain managed loops with double accumulators, written to be read.
-/// All other executors are held to it. It is slow and runs on the calling thread.
+/// All other executors are held to it. It is slow and runs on the calling thread. Weights of any storage type are turned into
+/// floats when a plan is prepared.
 /// </summary>
 public sealed class ReferenceExecutor : IExecutor
 {
@@ -18,10 +19,10 @@ public sealed class ReferenceExecutor : IExecutor
     public string Name => "reference";
 
     /// <inheritdoc/>
-    public bool Supports(Op op) => true;
+    public bool Supports(Op op) => op is InputOp or WeightOp or ConstantOp or ReshapeOp || ReferenceKernels.Knows(op);
 
     /// <inheritdoc/>
-    public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(this, graph, weights);
+    public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(this, GraphLowering.Lower(this, graph), weights);
 
     /// <inheritdoc/>
     public KvCache CreateCache(KvCacheSpec spec) => new(spec);

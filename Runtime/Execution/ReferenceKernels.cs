@@ -6,6 +6,10 @@ namespace VlmSdk.Execution;
 /// <summary>One plain loop per operation; the definition of what it computes.</summary>
 internal static class ReferenceKernels
 {
+    internal static bool Knows(Op op) => op is PermuteOp or SliceOp or ConcatOp or GatherOp or ScatterRowsOp or MatMulOp or LinearOp
+        or Conv2dOp or AveragePool2dOp or UnaryOp or ActivationOp or BinaryOp or CompareOp or SelectOp or ReduceOp or SoftmaxOp
+        or LogSoftmaxOp or ArgMaxOp or CastOp or LayerNormOp or RmsNormOp or RopeOp or AttentionOp;
+
     internal static void Run(Op op, HostTensor[] x, HostTensor y, KvCache? cache)
     {
         switch (op)

@@ -32,12 +32,17 @@ public sealed class WeightBinding
     /// <summary>Whether a weight is bound.</summary>
     public bool Contains(string name) => _tensors.ContainsKey(name);
 
+    /// <summary>The tensor of this name, in its storage type.</summary>
+    /// <exception cref="CheckpointException">It is missing.</exception>
+    public HostTensor Get(string name) => _tensors.TryGetValue(name, out HostTensor? tensor)
+        ? tensor
+        : throw new CheckpointException(Source, name, "the model needs this tensor and the file does not hold it.");
+
     /// <summary>The tensor bound to a weight of a graph.</summary>
     /// <exception cref="CheckpointException">It is missing or of another shape.</exception>
     public HostTensor Get(WeightOp weight)
     {
-        if (!_tensors.TryGetValue(weight.WeightName, out HostTensor? tensor))
-            throw new CheckpointException(Source, weight.WeightName, "the model needs this tensor and the file does not hold it.");
+        HostTensor tensor = Get(weight.WeightName);
         if (tensor.Shape != weight.WeightShape)
             throw new CheckpointException(Source, weight.WeightName,
                 $"has shape {tensor.Shape}, the model's configuration needs {weight.WeightShape}. Use the configuration that belongs to these weights.");

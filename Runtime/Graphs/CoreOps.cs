@@ -117,6 +117,7 @@ public sealed record ScatterRowsOp : Op
         Shape target = inputs[0].Shape, index = inputs[1].Shape, rows = inputs[2].Shape;
         Require(inputs[1].Type == DType.I32 && index.Rank == 1 && target.Rank >= 1 && rows.Rank == target.Rank &&
                 rows == target.With(0, index[0]), inputs, "needs base [R, ...], I32 indices [M] and rows [M, ...].");
+        Require(inputs[2].Type == inputs[0].Type, inputs, "base and rows must be of one element type.");
         return (target, inputs[0].Type);
     }
 }
@@ -127,6 +128,7 @@ public sealed record MatMulOp : Op
     public override string Name => "MatMul";
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape a = inputs[0].Shape, b = inputs[1].Shape;
         Require(a.Rank >= 2 && b.Rank >= 2 && a[^1] == b[^2], inputs, "the last axis of the first must equal the second-last of the second.");
         Shape batch = ShapeRules.Broadcast(a[..^2], b[..^2])
@@ -141,6 +143,7 @@ public sealed record LinearOp : Op
     public override string Name => "Linear";
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape x = inputs[0].Shape, w = inputs[1].Shape;
         Require(x.Rank >= 1 && w.Rank == 2 && x[^1] == w[1], inputs, "the input's last axis must equal the weight's second.");
         Require(inputs.Count < 3 || inputs[2].Shape == new Shape(w[0]), inputs, "the bias must have one number per output row.");
@@ -154,6 +157,7 @@ public sealed record Conv2dOp(int Stride, int Padding, int Groups = 1) : Op
     public override string Name => "Conv2d";
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape x = inputs[0].Shape, w = inputs[1].Shape;
         Require(Stride >= 1 && Padding >= 0 && Groups >= 1, inputs, "stride and groups must be at least 1, padding at least 0.");
         Require(x.Rank == 4 && w.Rank == 4 && x[1] == w[1] * Groups && w[0] % Groups == 0, inputs,
@@ -171,6 +175,7 @@ public sealed record AveragePool2dOp(int Size, int Stride) : Op
     public override string Name => "AveragePool2d";
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape x = inputs[0].Shape;
         Require(x.Rank == 4 && Size >= 1 && Stride >= 1 && x[2] >= Size && x[3] >= Size, inputs, $"needs [B, C, H, W] of at least {Size} x {Size}.");
         return (new Shape(x[0], x[1], (x[2] - Size) / Stride + 1, (x[3] - Size) / Stride + 1), DType.F32);
@@ -181,7 +186,11 @@ public sealed record AveragePool2dOp(int Size, int Stride) : Op
 public sealed record UnaryOp(UnaryKind Kind) : Op
 {
     public override string Name => Kind.ToString();
-    public override (Shape, DType) Infer(IReadOnlyList<Value> inputs) => (inputs[0].Shape, DType.F32);
+    public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireFloats(inputs);
+        return (inputs[0].Shape, DType.F32);
+    }
 }
 
 /// <summary>An elementwise function of two F32 arguments with broadcasting.</summary>
@@ -190,7 +199,7 @@ public sealed record BinaryOp(BinaryKind Kind) : Op
     public override string Name => Kind.ToString();
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
-        Require(inputs[0].Type == DType.F32 && inputs[1].Type == DType.F32, inputs, "works on F32; cast integers first.");
+        RequireFloats(inputs);
         return (ShapeRules.Broadcast(inputs[0].Shape, inputs[1].Shape) ?? throw Mismatch(inputs, "the shapes do not broadcast."), DType.F32);
     }
 }
@@ -212,6 +221,7 @@ public sealed record SelectOp : Op
     public override string Name => "Select";
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape? shape = ShapeRules.Broadcast(inputs[1].Shape, inputs[2].Shape);
         shape = shape is { } both ? ShapeRules.Broadcast(both, inputs[0].Shape) : null;
         return (shape ?? throw Mismatch(inputs, "the shapes do not broadcast."), DType.F32);
@@ -224,6 +234,7 @@ public sealed record ReduceOp(ReduceKind Kind, int AxisIndex, bool KeepAxis) : O
     public override string Name => $"Reduce{Kind}";
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape x = inputs[0].Shape;
         Require(Kind == ReduceKind.Sum || x[AxisIndex] > 0, inputs, "an empty axis has no mean or maximum.");
         Shape kept = x.With(AxisIndex, 1);
@@ -237,6 +248,7 @@ public sealed record SoftmaxOp : Op
     public override string Name => "Softmax";
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Require(inputs[0].Shape.Rank >= 1, inputs, "needs at least one axis.");
         return (inputs[0].Shape, DType.F32);
     }
@@ -248,6 +260,7 @@ public sealed record ArgMaxOp : Op
     public override string Name => "ArgMax";
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape x = inputs[0].Shape;
         Require(x.Rank >= 1 && x[^1] > 0, inputs, "needs a last axis with at least one element.");
         return (x[..^1], DType.I32);

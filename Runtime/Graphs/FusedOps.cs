@@ -35,7 +35,11 @@ public sealed record ActivationOp(ActivationKind Kind) : Op
 {
     public override string Name => Kind.ToString();
     public override bool IsFused => true;
-    public override (Shape, DType) Infer(IReadOnlyList<Value> inputs) => (inputs[0].Shape, DType.F32);
+    public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireFloats(inputs);
+        return (inputs[0].Shape, DType.F32);
+    }
     public override Value Decompose(GraphBuilder g, IReadOnlyList<Value> inputs)
     {
         Value x = inputs[0];
@@ -59,6 +63,7 @@ public sealed record LayerNormOp(float Epsilon) : Op
     public override bool IsFused => true;
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape x = inputs[0].Shape;
         Require(x.Rank >= 1 && x[^1] > 0 && inputs.Skip(1).All(p => p.Shape == new Shape(x[^1])), inputs, "weight and bias must have the last axis' size.");
         return (x, DType.F32);
@@ -78,6 +83,7 @@ public sealed record RmsNormOp(float Epsilon, float Offset = 0) : Op
     public override bool IsFused => true;
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Shape x = inputs[0].Shape;
         Require(x.Rank >= 1 && x[^1] > 0 && inputs[1].Shape == new Shape(x[^1]), inputs, "the weight must have the last axis' size.");
         return (x, DType.F32);
@@ -97,6 +103,7 @@ public sealed record LogSoftmaxOp : Op
     public override bool IsFused => true;
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs);
         Require(inputs[0].Shape.Rank >= 1 && inputs[0].Shape[^1] > 0, inputs, "needs a last axis with at least one element.");
         return (inputs[0].Shape, DType.F32);
     }
@@ -117,6 +124,7 @@ public sealed record RopeOp(float Theta, int Width, RopeLayout Layout) : Op
     public override bool IsFused => true;
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs, 1);
         Shape x = inputs[0].Shape;
         Require(x.Rank == 4 && inputs[1].Type == DType.I32 && inputs[1].Shape == x[..2], inputs, "needs x [B, T, N, H] and I32 positions [B, T].");
         Require(Width > 0 && Width % 2 == 0 && Width <= x[3], inputs, $"cannot rotate {Width} of {x[3]} entries of a head.");
@@ -172,6 +180,7 @@ public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = nu
     public override bool IsFused => true;
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
+        RequireFloats(inputs, 3);
         Shape q = inputs[0].Shape, k = inputs[1].Shape, v = inputs[2].Shape;
         Require(q.Rank == 4 && k.Rank == 4 && v == k && q[0] == k[0] && q[3] == k[3], inputs, "needs q [B, T, N, H], k and v [B, S, K, H].");
         Require(k[2] > 0 && q[2] % k[2] == 0, inputs, "the query heads must be a multiple of the key heads.");

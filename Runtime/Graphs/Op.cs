@@ -33,5 +33,9 @@ public abstract record Op
             throw Mismatch(inputs, rule);
     }
 
+    /// <summary>Refuses integers among the first inputs.</summary>
+    private protected void RequireFloats(IReadOnlyList<Value> inputs, int count = int.MaxValue) =>
+        Require(inputs.Take(count).All(v => v.Type == DType.F32), inputs, "works on F32; cast integers first.");
+
     private protected static int Axis(int axis, IReadOnlyList<Value> inputs) => inputs[0].Shape.Axis(axis);
 }
