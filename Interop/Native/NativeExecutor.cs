@@ -28,12 +28,18 @@ public sealed class NativeExecutor : IExecutor
     private readonly WeightStore _weights = new();
     private bool _disposed;
 
+    /// <summary>Loads the kernels with the default settings.</summary>
+    /// <exception cref="KernelLibraryException">The kernel library is missing or of another version.</exception>
+    public NativeExecutor() : this(null)
+    {
+    }
+
     /// <summary>Loads the kernels and starts the threads.</summary>
     /// <exception cref="KernelLibraryException">The kernel library is missing or of another version.</exception>
     /// <exception cref="ArgumentException">The instruction set's name is unknown.</exception>
     /// <exception cref="PlatformNotSupportedException">This processor lacks the instruction set.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The thread count is outside 0 to 256.</exception>
-    public NativeExecutor(NativeExecutorOptions? options = null)
+    public NativeExecutor(NativeExecutorOptions? options)
     {
         options ??= new NativeExecutorOptions();
         if (options.Threads is < 0 or > 256)
@@ -78,11 +84,7 @@ public sealed class NativeExecutor : IExecutor
     public IPlan Prepare(Graph graph, WeightBinding weights)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (graph.Nodes.Any(n => !Supports(n.Op)))
-            graph = graph.Decompose(op => !Supports(op));
-        if (graph.Nodes.FirstOrDefault(n => !Supports(n.Op)) is { } unsupported)
-            throw new UnsupportedOpException(Name, unsupported.Op.Name);
-        return new PlanBuilder(graph, weights, _weights).Build(Context);
+        return new PlanBuilder(GraphLowering.Lower(this, graph), weights, _weights).Build(Context);
     }
 
     /// <inheritdoc/>

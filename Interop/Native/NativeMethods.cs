@@ -68,12 +68,6 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library, EntryPoint = "vlmk_weight_destroy")]
     internal static partial void WeightDestroy(nint weight);
 
-    [LibraryImport(Library, EntryPoint = "vlmk_weight_bytes")]
-    internal static partial long WeightBytes(nint weight);
-
-    [LibraryImport(Library, EntryPoint = "vlmk_dequantize")]
-    internal static partial int Dequantize(int type, void* data, long bytes, long count, float* target);
-
     [LibraryImport(Library, EntryPoint = "vlmk_run")]
     internal static partial int Run(ContextHandle context, NativeOp* ops, long count, NativeCache* cache, long* failed);
 

@@ -137,10 +137,10 @@ internal sealed unsafe partial class PlanBuilder
         DType type = DType.F32;
         if (table.Op is WeightOp weight && table.Shape.Rank > 1)
         {
-            FixedTensor raw = _store.Raw(_binding, weight);
-            type = raw.Tensor.Type;
-            mode = WeightStore.StorageType(type, weight, "Gather");
-            source = New(raw);
+            FixedTensor rows = _store.Rows(_binding, weight);
+            type = rows.Tensor.Type;
+            mode = WeightStore.StorageType(type)!.Value;
+            source = New(rows);
         }
         else
         {

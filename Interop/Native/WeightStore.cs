@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Tensors;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Native;
 
@@ -76,38 +77,29 @@ internal sealed class WeightStore : IDisposable
 {
     private readonly ConditionalWeakTable<WeightBinding, Entry> _entries = [];
 
-    /// <summary>The weight packed for matrix products.</summary>
+    /// <summary>The weight packed for matrix products; types without a kernel are packed as floats.</summary>
     internal PackedWeight Packed(WeightBinding binding, WeightOp weight)
     {
         HostTensor tensor = binding.Get(weight);
-        Entry entry = Of(binding);
-        return entry.Get(entry.Packed, weight.WeightName,
-            () => PackedWeight.Create(StorageType(tensor.Type, weight, "Linear"), tensor.Data.Span, tensor.Shape[0], tensor.Shape[1]));
+        return Get(binding, e => e.Packed, weight, () =>
+        {
+            HostTensor source = StorageType(tensor.Type) is null ? Dequantizer.ToFloats(tensor) : tensor;
+            return PackedWeight.Create(StorageType(source.Type)!.Value, source.Data.Span, source.Shape[0], source.Shape[1]);
+        });
     }
 
-    /// <summary>The weight as stored.</summary>
-    internal FixedTensor Raw(WeightBinding binding, WeightOp weight)
+    /// <summary>The weight as stored, or as floats where the kernels cannot expand its rows.</summary>
+    internal FixedTensor Rows(WeightBinding binding, WeightOp weight)
     {
         HostTensor tensor = binding.Get(weight);
-        StorageType(tensor.Type, weight, "Gather");
-        Entry entry = Of(binding);
-        return entry.Get(entry.Raw, weight.WeightName, () => new FixedTensor(tensor));
+        return StorageType(tensor.Type) is null or 0 ? Floats(binding, weight) : Get(binding, e => e.Stored, weight, () => new FixedTensor(tensor));
     }
 
     /// <summary>The weight as floats.</summary>
-    internal unsafe FixedTensor Floats(WeightBinding binding, WeightOp weight)
+    internal FixedTensor Floats(WeightBinding binding, WeightOp weight)
     {
         HostTensor tensor = binding.Get(weight);
-        if (tensor.Type == DType.F32)
-            return Raw(binding, weight);
-        Entry entry = Of(binding);
-        return entry.Get(entry.Floats, weight.WeightName, () =>
-        {
-            FixedTensor floats = FixedTensor.Allocate(DType.F32, tensor.Shape);
-            fixed (byte* data = tensor.Data.Span)
-                NativeMethods.Check(NativeMethods.Dequantize(StorageType(tensor.Type, weight, "Weight"), data, tensor.Data.Length, tensor.Shape.Count, (float*)floats.Pointer));
-            return floats;
-        });
+        return Get(binding, e => e.Floats, weight, () => new FixedTensor(tensor.Type == DType.F32 ? tensor : Dequantizer.ToFloats(tensor)));
     }
 
     public void Dispose()
@@ -117,8 +109,8 @@ internal sealed class WeightStore : IDisposable
         _entries.Clear();
     }
 
-    /// <summary>The number of a storage type in the kernels' interface (GGUF's numbers).</summary>
-    internal static int StorageType(DType type, WeightOp weight, string op) => type switch
+    /// <summary>The number of a storage type in the kernels' interface (GGUF's numbers); null for those they cannot read.</summary>
+    internal static int? StorageType(DType type) => type switch
     {
         DType.F32 => 0,
         DType.F16 => 1,
@@ -135,10 +127,14 @@ internal sealed class WeightStore : IDisposable
         DType.IQ4_NL => 20,
         DType.IQ4_XS => 23,
         DType.BF16 => 30,
-        _ => throw new UnsupportedOpException("native", op, $"weight '{weight.WeightName}' is stored as {type}"),
+        _ => null,
     };
 
-    private Entry Of(WeightBinding binding) => _entries.GetValue(binding, _ => new Entry());
+    private T Get<T>(WeightBinding binding, Func<Entry, Dictionary<string, T>> form, WeightOp weight, Func<T> make)
+    {
+        Entry entry = _entries.GetValue(binding, _ => new Entry());
+        return entry.Get(form(entry), weight.WeightName, make);
+    }
 
     private sealed class Entry : IDisposable
     {
@@ -146,7 +142,7 @@ internal sealed class WeightStore : IDisposable
 
         internal Dictionary<string, PackedWeight> Packed { get; } = [];
 
-        internal Dictionary<string, FixedTensor> Raw { get; } = [];
+        internal Dictionary<string, FixedTensor> Stored { get; } = [];
 
         internal Dictionary<string, FixedTensor> Floats { get; } = [];
 
@@ -167,7 +163,7 @@ internal sealed class WeightStore : IDisposable
                 foreach (PackedWeight weight in Packed.Values)
                     weight.Dispose();
                 Packed.Clear();
-                Raw.Clear();
+                Stored.Clear();
                 Floats.Clear();
             }
         }

@@ -21,10 +21,16 @@ public sealed class TorchExecutor : IExecutor
     private readonly Lock _gate = new();
     private bool _disposed;
 
+    /// <summary>Loads libtorch with the default settings.</summary>
+    /// <exception cref="DeviceUnavailableException">libtorch could not be loaded.</exception>
+    public TorchExecutor() : this(null)
+    {
+    }
+
     /// <summary>Loads libtorch and applies the options.</summary>
     /// <param name="options">Settings; the defaults when omitted.</param>
     /// <exception cref="DeviceUnavailableException">libtorch could not be loaded.</exception>
-    public TorchExecutor(TorchOptions? options = null)
+    public TorchExecutor(TorchOptions? options)
     {
         _options = options ?? new TorchOptions();
         TorchLibrary.Load(_options);
@@ -44,7 +50,7 @@ public sealed class TorchExecutor : IExecutor
         lock (_gate)
         {
             TorchWeights shared = _weights.GetValue(weights, w => new TorchWeights(w));
-            return new Plan(new TorchProgram(runnable, shared.Get), _options.BFloat16Products);
+            return new Plan(new TorchProgram(runnable, shared.Get), _options.BFloat16Products ?? false);
         }
     }
 

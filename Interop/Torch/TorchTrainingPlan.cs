@@ -15,7 +15,7 @@ namespace VlmSdk.Torch;
 public sealed class TorchTrainingPlan : IDisposable
 {
     private readonly TorchProgram _program;
-    private readonly TorchOptions _options;
+    private readonly bool _halfProducts;
     private readonly Dictionary<string, Tensor> _outputs = [];
 
     /// <summary>Prepares a graph over these parameters.</summary>
@@ -26,8 +26,9 @@ public sealed class TorchTrainingPlan : IDisposable
     /// <exception cref="DeviceUnavailableException">libtorch could not be loaded.</exception>
     public TorchTrainingPlan(Graph graph, TorchParameters parameters, TorchOptions? options = null)
     {
-        _options = options ?? new TorchOptions();
-        TorchLibrary.Load(_options);
+        options ??= new TorchOptions();
+        TorchLibrary.Load(options);
+        _halfProducts = options.BFloat16Products ?? TorchOptions.HasBFloat16Products;
         _program = new TorchProgram(graph.Decompose(op => !TorchKernels.Knows(op)), parameters.Get);
     }
 
@@ -42,7 +43,7 @@ public sealed class TorchTrainingPlan : IDisposable
     {
         EndStep();
         using (set_grad_enabled(gradients))
-            _program.Run(null, _options.BFloat16Products, (name, value) => _outputs.Add(name, value.alias().DetachFromDisposeScope()), cancellationToken);
+            _program.Run(null, _halfProducts, (name, value) => _outputs.Add(name, value.alias().DetachFromDisposeScope()), cancellationToken);
     }
 
     /// <summary>A result of the last <see cref="Forward"/> as a tensor of the plan; valid until the step's end.</summary>

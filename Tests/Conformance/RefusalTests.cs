@@ -21,13 +21,13 @@ public sealed class RefusalTests(string name)
     [Test]
     public void Unknown_operation_is_named() =>
         Assert.That(() => _executor.Prepare(Over(new StrangeOp()), NoWeights),
-            Throws.InstanceOf<UnsupportedOpException>().With.Property("Op").EqualTo("Strange").And.Property("Executor").EqualTo(name)
+            Throws.InstanceOf<UnsupportedOpException>().With.Property("Op").EqualTo("Strange").And.Property("Executor").EqualTo(Executors.Get(name).OwnName)
                 .And.Message.Contains("Strange"));
 
     [Test]
     public void Unknown_fused_operation_with_state_is_named() =>
         Assert.That(() => _executor.Prepare(Over(new StatefulOp()), NoWeights),
-            Throws.InstanceOf<UnsupportedOpException>().With.Property("Op").EqualTo("Stateful").And.Property("Executor").EqualTo(name));
+            Throws.InstanceOf<UnsupportedOpException>().With.Property("Op").EqualTo("Stateful").And.Property("Executor").EqualTo(Executors.Get(name).OwnName));
 
     [Test]
     public void Unknown_fused_operation_runs_as_its_decomposition()

@@ -49,7 +49,7 @@ public sealed class GradientTests
     public void Gradient_equals_the_difference_quotient(string name)
     {
         using var parameters = new TorchParameters(_weights);
-        using var plan = new TorchTrainingPlan(_graph, parameters);
+        using var plan = new TorchTrainingPlan(_graph, parameters, new TorchOptions { BFloat16Products = false });
         Fill(plan.Input);
         plan.Forward();
         plan.Backward("total");
@@ -64,6 +64,63 @@ public sealed class GradientTests
         double halved = (Total(name, largest, value + step / 2) - Total(name, largest, value - step / 2)) / step;
         // Richardson: the two quotients together cancel the cubic term.
         Assert.That(slope, Is.EqualTo((4 * halved - quotient) / 3).Within(1).Percent.Or.EqualTo(halved).Within(2e-4));
+    }
+
+    [Test]
+    public void Products_in_bfloat16_give_nearly_the_same_gradients()
+    {
+        using var exact = new TorchParameters(_weights);
+        using var rounded = new TorchParameters(_weights);
+        foreach ((TorchParameters parameters, bool half) in new[] { (exact, false), (rounded, true) })
+        {
+            using var plan = new TorchTrainingPlan(_graph, parameters, new TorchOptions { BFloat16Products = half });
+            Fill(plan.Input);
+            plan.Forward();
+            plan.Backward("total");
+        }
+        double dot = 0, a = 0, b = 0;
+        foreach (string name in _weights.Names)
+        {
+            using var scope = torch.NewDisposeScope();
+            torch.Tensor x = exact.Gradient(name)!.flatten(), y = rounded.Gradient(name)!.flatten();
+            Assert.That(y.dtype, Is.EqualTo(torch.ScalarType.Float32));
+            (dot, a, b) = (dot + (x * y).sum().item<float>(), a + x.square().sum().item<float>(), b + y.square().sum().item<float>());
+        }
+        Assert.That(dot / Math.Sqrt(a * b), Is.GreaterThan(0.995));
+    }
+
+    [Test]
+    public void Steps_free_what_they_allocate()
+    {
+        using var parameters = new TorchParameters(_weights);
+        using var plan = new TorchTrainingPlan(_graph, parameters);
+        Fill(plan.Input);
+        long[] alive = new long[4];
+        for (int step = 0; step < alive.Length; step++)
+        {
+            plan.Forward();
+            plan.Backward("total");
+            parameters.ClearGradients();
+            plan.EndStep();
+            alive[step] = torch.Tensor.TotalCount;
+        }
+        Assert.That(alive[3], Is.LessThanOrEqualTo(alive[1]));
+    }
+
+    [Test]
+    public void Evaluation_keeps_no_gradients_and_unknown_names_are_refused()
+    {
+        using var parameters = new TorchParameters(_weights);
+        using var plan = new TorchTrainingPlan(_graph, parameters);
+        Assert.That(() => plan.Scalar("total"), Throws.InstanceOf<KeyNotFoundException>().With.Message.Contains("Forward"));
+        Fill(plan.Input);
+        plan.Forward(gradients: false);
+        Assert.Multiple(() =>
+        {
+            Assert.That(plan.Output("total").requires_grad, Is.False);
+            Assert.That(() => plan.Scalar("totl"), Throws.InstanceOf<KeyNotFoundException>().With.Message.Contains("totl"));
+            Assert.That(parameters.GradientNorms().Values, Is.All.Zero);
+        });
     }
 
     private double Total(string name, int index, float value)

@@ -18,4 +18,9 @@ for (int i = 0; i < args.Length; i++)
     ("image-letterbox-1080p", ImageBenchmarks.Letterbox1080p),
     ("image-crop-4k", ImageBenchmarks.Crop4K),
 ];
+bool capture = "capture".Contains(filter, StringComparison.OrdinalIgnoreCase);
+if (capture)
+    CaptureBenchmark.Run(Console.Out);
+if (capture && !all.Any(b => b.Name.Contains(filter, StringComparison.OrdinalIgnoreCase)))
+    return 0;
 return Harness.Run(all.Select(b => b.Make), [.. all.Select(b => b.Name)], filter);

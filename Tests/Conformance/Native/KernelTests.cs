@@ -57,7 +57,7 @@ public sealed class KernelTests
             g.Output("picture", g.Conv2d(picture, g.Weight("k", 24, 16, 3, 3), stride: 1, padding: 1));
             Value q = g.Input("q", DType.F32, 1, 130, 3, 64);
             g.Output("mixed", g.Attention(q, q, q, AttentionMask.Causal));
-            g.Output("one", g.Linear(g.Slice(x, 0, 3, 1), g.Weight("w", 330, 530)));
+            g.Output("one", g.Linear(g.Slice(x, 0, 3, 1), g.Weight("wide", 1000, 530)));
             g.Output("sum", g.Reduce(ReduceKind.Sum, g.Reshape(x, 10, -1), 1));
         }).Graph();
         WeightBinding weights = NativeCases.Weights(graph, 3);

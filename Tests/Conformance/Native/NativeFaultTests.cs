@@ -43,9 +43,6 @@ public sealed class NativeFaultTests
         Assert.That(e!.Entry, Is.EqualTo("layer.weight"));
         var other = new Dictionary<string, HostTensor> { ["layer.weight"] = new(DType.F32, new Shape(4, 4)) };
         Assert.Throws<CheckpointException>(() => executor.Prepare(graph, new WeightBinding("file.gguf", other)));
-        var wide = new Dictionary<string, HostTensor> { ["layer.weight"] = new(DType.F64, new Shape(3, 4)) };
-        var u = Assert.Throws<UnsupportedOpException>(() => executor.Prepare(graph, new WeightBinding("file.gguf", wide)));
-        Assert.That(u!.Message, Does.Contain("layer.weight").And.Contain("F64"));
     }
 
     [TestCase(5), TestCase(-1)]

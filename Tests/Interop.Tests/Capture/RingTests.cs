@@ -55,11 +55,11 @@ internal sealed class RingTests
     }
 
     [Test]
-    public void A_new_frame_takes_the_slot_of_a_ready_one_before_it_is_dropped()
+    public async Task A_new_frame_takes_the_slot_of_a_ready_one_before_it_is_dropped()
     {
         Submit(1);
         Finish(1);
-        using PatchGrid held = _ring.Take(1, default).Result;
+        using PatchGrid held = await _ring.Take(1, default);
         Submit(2);
         Finish(2);
         Submit(3);

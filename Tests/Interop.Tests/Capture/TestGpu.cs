@@ -15,7 +15,15 @@ internal static class TestGpu
     internal static ConcurrentQueue<VulkanMessage> Messages { get; } = new();
 
     /// <summary>A device of its own, for tests that lose it. Its messages arrive in the same queue.</summary>
-    internal static VulkanDevice NewDevice() => VulkanDevice.Create(new VulkanDeviceOptions { Validation = true, OnMessage = Messages.Enqueue });
+    internal static VulkanDevice NewDevice() => VulkanDevice.Create(new VulkanDeviceOptions { Validation = true, OnMessage = Receive });
+
+    // The layer's book-keeping sometimes misses a timeline that the host signals after the wait was submitted; the message
+    // itself says "most likely a validation bug". It is about the layer, not about the calls. Nothing else is let through.
+    private static void Receive(VulkanMessage message)
+    {
+        if (message.Id != "UNASSIGNED-VkSemaphore-state-timeout")
+            Messages.Enqueue(message);
+    }
 
     internal static void Close()
     {

@@ -23,10 +23,10 @@ inline const float* floats(const vlmk_op& op, int i) { return static_cast<const 
 inline const int32_t* ints(const vlmk_op& op, int i) { return static_cast<const int32_t*>(op.in[i]); }
 inline float* result(const vlmk_op& op) { return static_cast<float*>(op.out); }
 
-// Calls f(i) for every task. "work" is the whole job in multiplications or so; waking a thread costs about 100,000 of them.
+// Calls f(i) for every task. "work" is the whole job in multiplications or so; a job of less than some 10 us is not worth waking a thread.
 template <class F>
 void parallel(Run& run, int64_t tasks, int64_t work, const F& f) {
-    if (work < 100000) {
+    if (work < 400000) {
         for (int64_t i = 0; i < tasks; i++)
             f(i);
         return;

@@ -27,7 +27,12 @@ inline Vec exponential(Vec x) {
     return scale_by_power(polynomial(r, c), shifted);
 }
 
-inline Vec sigmoid(Vec x) { return div(set(1.0f), add(set(1.0f), exponential(sub(set(0.0f), x)))); }
+// From e^-|x|, which cannot overflow, so that far negative x still give their tiny values.
+inline Vec sigmoid(Vec x) {
+    const Vec e = exponential(sub(set(0.0f), magnitude(x)));
+    const Vec positive = div(set(1.0f), add(set(1.0f), e));
+    return if_less(x, set(0.0f), mul(e, positive), positive);
+}
 
 inline Vec tangent(Vec x) {
     static const float c[] = {9.999999955e-01f, -3.333325145e-01f, 1.333091717e-01f, -5.370427744e-02f, 2.053697201e-02f, -5.599785051e-03f};
@@ -68,17 +73,17 @@ inline Vec one_plus_erf(Vec x) {
     return if_nan(x, x, if_less(a, set(1.0f), add(set(1.0f), erf_small(x)), outer));
 }
 
-inline Vec silu(Vec x) { return div(x, add(set(1.0f), exponential(sub(set(0.0f), x)))); }
+inline Vec silu(Vec x) { return mul(x, sigmoid(x)); }
 
 inline Vec gelu(Vec x) { return mul(mul(set(0.5f), x), one_plus_erf(mul(x, set(0.70710678f)))); }
 
 // x / 2 (1 + tanh u) is x sigmoid(2u), which does not cancel.
 inline Vec gelu_tanh(Vec x) {
     const Vec inner = fma(mul(mul(x, x), x), set(0.044715f), x);
-    return div(x, add(set(1.0f), exponential(mul(inner, set(-1.59576912f)))));
+    return mul(x, sigmoid(mul(inner, set(1.59576912f))));
 }
 
-inline Vec quick_gelu(Vec x) { return div(x, add(set(1.0f), exponential(mul(x, set(-1.702f))))); }
+inline Vec quick_gelu(Vec x) { return mul(x, sigmoid(mul(x, set(1.702f)))); }
 
 }  // namespace
 }  // namespace vlmk::VLMK_ISA_NAMESPACE
