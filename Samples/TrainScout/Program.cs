@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VlmSdk;
@@ -35,12 +36,17 @@ if (args.Length == 0 || args.Contains("--help"))
     return args.Length == 0 ? 2 : 0;
 }
 
+// Before libtorch loads: threads that spin while they wait make training several times slower on busy cores.
+NativeEnvironment.SetDefault("OMP_WAIT_POLICY", "passive");
+
 using var stop = new CancellationTokenSource();
-Console.CancelKeyPress += (_, e) =>
+using IDisposable interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using IDisposable terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+void Stop(PosixSignalContext signal)
 {
-    e.Cancel = true;
+    signal.Cancel = true;
     stop.Cancel();
-};
+}
 
 try
 {

@@ -93,7 +93,15 @@ internal sealed class Trainer : IDisposable
                     plan = Plan(alone = false);
                     State.PhaseStart = State.Step;
                 }
-                RawBatch batch = feed.Next(cancellationToken);
+                RawBatch batch;
+                try
+                {
+                    batch = feed.Next(cancellationToken);
+                }
+                catch (OperationCanceledException)
+                {
+                    break;
+                }
                 waited += Stopwatch.GetElapsedTime(begin).TotalSeconds;
                 Rates rates = Schedule.At(Options, Progress, State.Step, State.PhaseStart);
                 float norm = Step(plan, batch, alone, rates, sums);
