@@ -72,7 +72,7 @@ public sealed class TrainingRunTests
     [Test]
     public void A_run_from_nothing_lowers_the_loss()
     {
-        TrainOptions options = Options("fall", 60) with { Batch = 4, EncoderShare = 0.3, ValidationScenes = 4 };
+        TrainOptions options = Options("fall", 60) with { Batch = 4, MuonRate = 0.03f, AdamRate = 0.01f, ValidationScenes = 4 };
         using Trainer trainer = Trainer.Start(ScoutConfig.Tiny, options, n => Scenes(n % 4));
         trainer.Run(Log("fall"));
         double[] losses = [.. File.ReadLines(Path.Combine(_folder, "fall", "progress.jsonl")).Select(l => System.Text.Json.JsonDocument.Parse(l).RootElement)
