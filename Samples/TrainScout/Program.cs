@@ -1,9 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VlmSdk;
+using VlmSdk.Execution;
 using VlmSdk.Models.Scout;
+using VlmSdk.Native;
 using VlmSdk.Samples.TrainScout;
 using VlmSdk.Tensors;
+using VlmSdk.Torch;
 
 // Trains Scout: draws scenes, learns from them, evaluates and exports. See Usage below, or docs/scout.md for the model.
 
@@ -135,7 +138,13 @@ async Task Evaluate()
         throw new ArgumentException($"'--backend {name}' is not native, torch or reference.");
     int scenes = a.Integer("scenes", 2000, 1);
     long start = System.Diagnostics.Stopwatch.GetTimestamp();
-    await using VlmModel vlm = await VlmModel.LoadAsync(model, new VlmModelOptions { Backend = backend }, stop.Token);
+    using IExecutor executor = backend switch
+    {
+        Backend.Reference => new ReferenceExecutor(),
+        Backend.Torch => new TorchExecutor(),
+        _ => new NativeExecutor(),
+    };
+    await using VlmModel vlm = await VlmModel.LoadAsync(model, new VlmModelOptions { Executor = executor }, stop.Token);
     using var source = new SceneSource();
     EvaluationScores scores = await Evaluation.RunAsync(vlm, source.Render, scenes, a.Integer("seed", 1, 0), a.Has("lists"), (done, now) =>
     {
@@ -168,7 +177,7 @@ static void WriteModel(string weights, string to, string type)
         "f32" => DType.F32,
         _ => throw new ArgumentException($"'--type {type}' is not q8_0, q4_0, f16 or f32."),
     };
-    VlmSdk.Execution.WeightBinding binding = Checkpoint.Weights(weights);
+    WeightBinding binding = Checkpoint.Weights(weights);
     var tensors = ScoutCheckpoint.Shapes(ScoutConfig.Default).Where(s => binding.Contains(s.Name))
         .ToDictionary(s => s.Name, s => binding.Get(new VlmSdk.Graphs.WeightOp(s.Name, s.Shape)));
     ScoutCheckpoint.Write(to, ScoutConfig.Default, tensors, scheme);
