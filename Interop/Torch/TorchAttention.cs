@@ -23,7 +23,7 @@ internal static class TorchAttention
         long b = node.Shape[0], t = node.Shape[1], n = node.Shape[2], h = node.Shape[3], heads = keys.shape[2], s = keys.shape[1];
         if (node.Shape.Count == 0 || s == 0)
             return zeros(b, t, n, h);
-        Tensor q = (x[0] * op.Scale).transpose(1, 2), k = keys.permute(0, 2, 3, 1), v = values.transpose(1, 2);
+        Tensor q = x[0].Times(op.Scale).transpose(1, 2), k = keys.permute(0, 2, 3, 1), v = values.transpose(1, 2);
         // Query heads that share a key head become rows of one product.
         Tensor scores = run.MatMul(q.reshape(b, heads, n / heads * t, h), k);
         if (Bias(op, node, x, run, past) is { } bias)

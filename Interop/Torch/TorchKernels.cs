@@ -92,14 +92,14 @@ internal static class TorchKernels
         ActivationKind.Silu => x.silu(),
         ActivationKind.Gelu => x.gelu(),
         ActivationKind.GeluTanh => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh, inplace: false),
-        ActivationKind.QuickGelu => x * (x * 1.702f).sigmoid(),
+        ActivationKind.QuickGelu => x * x.Times(1.702).sigmoid(),
         _ => throw new UnsupportedOpException(TorchExecutor.ExecutorName, kind.ToString()),
     };
 
     private static Tensor Binary(BinaryKind kind, Tensor a, Tensor b) => kind switch
     {
-        BinaryKind.Add => a + b,
-        BinaryKind.Subtract => a - b,
+        BinaryKind.Add => KeptScalars.Sum(a, b),
+        BinaryKind.Subtract => KeptScalars.Difference(a, b),
         BinaryKind.Multiply => a * b,
         BinaryKind.Divide => a / b,
         BinaryKind.Maximum => maximum(a, b),

@@ -52,7 +52,7 @@ internal sealed class TorchRun(KvCache? cache, bool halfProducts, HashSet<Tensor
                 : nn.functional.conv2d(x[0], x[1], bias, strides, padding);
         }
         Tensor result = halfProducts ? Single(Columns(op, node, Half(x[0]), Half(x[1]))) : Columns(op, node, x[0], x[1]);
-        return bias is null ? result : result + bias.reshape(-1, 1, 1);
+        return bias is null ? result : KeptScalars.Sum(result, bias.reshape(-1, 1, 1));
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using TorchSharp;
+using VlmSdk.Torch;
 using static TorchSharp.torch;
 
 namespace VlmSdk.Samples.TrainScout;
@@ -71,7 +72,7 @@ internal sealed class Optimiser : IDisposable
         foreach (Part part in _adam)
             StepAdam(part, rates.Adam, scale);
         foreach ((string name, Tensor average) in _average)
-            average.mul_(averageKeep).add_(_weights[name], 1 - averageKeep);
+            average.TimesInPlace(averageKeep).PlusInPlace(_weights[name], 1 - averageKeep);
         return norm;
     }
 
@@ -86,16 +87,16 @@ internal sealed class Optimiser : IDisposable
         long rows = first.Weight.shape[0] / pieces, columns = first.Weight.numel() / first.Weight.shape[0];
         Tensor[] updates = [.. live.Select(p =>
         {
-            Tensor gradient = p.Weight.grad! * scale, momentum = _first[p.Name];
-            momentum.mul_(Momentum).add_(gradient, 1 - Momentum);
-            return gradient.mul_(1 - Momentum).add_(momentum, Momentum).reshape(pieces, rows, columns);
+            Tensor gradient = p.Weight.grad!.Times(scale), momentum = _first[p.Name];
+            momentum.TimesInPlace(Momentum).PlusInPlace(gradient, 1 - Momentum);
+            return gradient.TimesInPlace(1 - Momentum).PlusInPlace(momentum, Momentum).reshape(pieces, rows, columns);
         })];
-        Tensor all = Orthogonalise(cat(updates, 0)) * (0.2 * Math.Sqrt(Math.Max(rows, columns)) * rate);
+        Tensor all = Orthogonalise(cat(updates, 0));
+        double size = 0.2 * Math.Sqrt(Math.Max(rows, columns)) * rate;
         for (int i = 0; i < live.Length; i++)
         {
             Tensor weight = live[i].Weight;
-            weight.mul_(1 - rate * Decay);
-            weight.sub_(all.narrow(0, i * pieces, pieces).reshape(weight.shape));
+            weight.TimesInPlace(1 - rate * Decay).PlusInPlace(all.narrow(0, i * pieces, pieces).reshape(weight.shape), -size);
         }
     }
 
@@ -105,12 +106,12 @@ internal sealed class Optimiser : IDisposable
         using var scope = NewDisposeScope();
         bool tall = matrices.shape[1] > matrices.shape[2];
         Tensor x = tall ? matrices.transpose(1, 2) : matrices;
-        x /= x.pow(2).sum(new long[] { 1, 2 }, keepdim: true).sqrt() + 1e-7;
+        x /= x.square().sum(new long[] { 1, 2 }, keepdim: true).sqrt().Plus(1e-7);
         for (int i = 0; i < 5; i++)
         {
             Tensor a = bmm(x, x.transpose(1, 2));
-            Tensor b = a * -4.7750 + bmm(a, a) * 2.0315;
-            x = x * 3.4445 + bmm(b, x);
+            Tensor b = a.Times(-4.7750).PlusInPlace(bmm(a, a), 2.0315);
+            x = bmm(b, x).PlusInPlace(x, 3.4445);
         }
         return (tall ? x.transpose(1, 2) : x).MoveToOuterDisposeScope();
     }
@@ -120,13 +121,13 @@ internal sealed class Optimiser : IDisposable
         if (part.Weight.grad is not { } raw)
             return;
         using var scope = NewDisposeScope();
-        Tensor gradient = raw * scale, m = _first[part.Name], v = _second[part.Name];
-        m.mul_(Beta1).add_(gradient, 1 - Beta1);
-        v.mul_(Beta2).addcmul_(gradient, gradient, (1 - Beta2).ToScalar());
+        Tensor gradient = raw.Times(scale), m = _first[part.Name], v = _second[part.Name];
+        m.TimesInPlace(Beta1).PlusInPlace(gradient, 1 - Beta1);
+        v.TimesInPlace(Beta2).PlusProductInPlace(gradient, gradient, 1 - Beta2);
         if (part.Weight.dim() >= 2)
-            part.Weight.mul_(1 - rate * Decay);
-        Tensor root = (v / (1 - Math.Pow(Beta2, Steps))).sqrt_().add_(Epsilon);
-        part.Weight.addcdiv_(m, root, (-rate / (1 - Math.Pow(Beta1, Steps))).ToScalar());
+            part.Weight.TimesInPlace(1 - rate * Decay);
+        Tensor root = v.Times(1 / (1 - Math.Pow(Beta2, Steps))).sqrt_().Plus(Epsilon);
+        part.Weight.PlusQuotientInPlace(m, root, -rate / (1 - Math.Pow(Beta1, Steps)));
     }
 
     /// <inheritdoc/>
