@@ -93,14 +93,18 @@ public sealed class VlmModel : IAsyncDisposable
     /// <summary>Looks at a picture in host memory, such as a decoded file or a camera frame.</summary>
     public Task<EncodedImage> EncodeAsync(PixelBuffer picture, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(picture);
         ThrowIfDisposed();
         return RunAsync(token => Encode(ImageProcessor.Process(picture, PatchGridSpec), token), cancellationToken);
     }
 
     /// <summary>Looks at a patch grid made elsewhere and disposes it, whatever the outcome.</summary>
     /// <exception cref="ShapeMismatchException">The grid was made by another specification than <see cref="PatchGridSpec"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The grid was used before, or the model was disposed.</exception>
     public async Task<EncodedImage> EncodeAsync(PatchGrid grid, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(grid);
+        ObjectDisposedException.ThrowIf(grid.IsDisposed, grid);
         using (grid)
         {
             ThrowIfDisposed();
@@ -120,7 +124,7 @@ public sealed class VlmModel : IAsyncDisposable
     public async IAsyncEnumerable<string> DescribeAsync(
         EncodedImage view, DescribeOptions options, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        Check(view);
+        Check(view, options);
         // The writer never waits for the reader, so a slow reader does not hold the model; a reader who leaves stops it.
         var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -161,7 +165,7 @@ public sealed class VlmModel : IAsyncDisposable
     /// <inheritdoc cref="AskAsync(EncodedImage, string, CancellationToken)"/>
     public Task<Answer> AskAsync(EncodedImage view, string question, AskOptions options, CancellationToken cancellationToken = default)
     {
-        Check(view);
+        Check(view, options);
         ScoutText text = Fold(question);
         int[] prompt = Prompt(ScoutPrompt.Ask(text));
         return RunAsync(token =>
@@ -190,8 +194,7 @@ public sealed class VlmModel : IAsyncDisposable
     /// <inheritdoc cref="GroundAsync(EncodedImage, string, CancellationToken)"/>
     public Task<GroundingResult> GroundAsync(EncodedImage view, string phrase, GroundOptions options, CancellationToken cancellationToken = default)
     {
-        Check(view);
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxDetections, 1);
+        Check(view, options);
         ScoutText text = Fold(phrase);
         int[] prompt = Prompt(ScoutPrompt.Ground(text));
         if (!ScoutPrompt.CanGround(text))
@@ -222,7 +225,7 @@ public sealed class VlmModel : IAsyncDisposable
         }, cancellationToken);
     }
 
-    /// <summary>Lists every object the model sees, left to right, each with its box.</summary>
+    /// <summary>Lists every object the model sees, in the order it names them, each with its box. It was taught to go left to right.</summary>
     public Task<IReadOnlyList<Detection>> DetectAsync(EncodedImage view, CancellationToken cancellationToken = default)
     {
         Check(view);
@@ -311,6 +314,12 @@ public sealed class VlmModel : IAsyncDisposable
     private static int[] Prompt(int[] ids) => ids.Length <= ScoutRuntime.LongestPrompt
         ? ids
         : throw new PromptTooLongException(ids.Length, ScoutRuntime.LongestPrompt, "tokens", "Shorten it.");
+
+    private void Check(EncodedImage view, object options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        Check(view);
+    }
 
     private void Check(EncodedImage view)
     {

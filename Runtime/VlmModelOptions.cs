@@ -24,8 +24,13 @@ public sealed record VlmModelOptions
     /// <summary>An executor of the caller's, who disposes it after the model; null to have one made by <see cref="Backend"/>.</summary>
     public IExecutor? Executor { get; init; }
 
-    /// <summary>Longest text a call accepts, in characters; longer ones are refused with <see cref="PromptTooLongException"/>.</summary>
-    public int LongestText { get; init; } = 32_768;
+    /// <summary>Longest text a call accepts, in characters, at least 1; longer ones are refused with <see cref="PromptTooLongException"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Set to less than 1.</exception>
+    public int LongestText
+    {
+        get;
+        init => field = value >= 1 ? value : throw new ArgumentOutOfRangeException(nameof(LongestText), value, "A text needs room for at least one character.");
+    } = 32_768;
 }
 
 /// <summary>Makes executors of packages the Runtime does not reference.</summary>
@@ -33,6 +38,7 @@ public static class Backends
 {
     /// <summary>Makes an executor of a kind.</summary>
     /// <exception cref="DeviceUnavailableException">The kind's package is not beside the program, or its native library does not load.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such kind.</exception>
     public static IExecutor Create(Backend backend)
     {
         // The names are constants, so that trimming and ahead-of-time compilation see them.
@@ -44,9 +50,11 @@ public static class Backends
                 return Make(Type.GetType("VlmSdk.Native.NativeExecutor, VlmSdk.Native"), "VlmSdk.Native");
             case Backend.Torch:
                 return Make(Type.GetType("VlmSdk.Torch.TorchExecutor, VlmSdk.Torch"), "VlmSdk.Torch");
-            default:
+            case Backend.Auto:
                 Type? native = Type.GetType("VlmSdk.Native.NativeExecutor, VlmSdk.Native");
                 return native is null ? new ReferenceExecutor() : Make(native, "VlmSdk.Native");
+            default:
+                throw new ArgumentOutOfRangeException(nameof(backend), backend, $"There is no such backend; choose one of {string.Join(", ", Enum.GetNames<Backend>())}.");
         }
     }
 

@@ -10,8 +10,16 @@ namespace VlmSdk.Execution;
 /// <param name="Batch">Sequences side by side.</param>
 public sealed record KvCacheSpec(int Slots, int Heads, int HeadWidth, int Capacity, int Batch = 1)
 {
-    /// <summary>Bytes of keys and values at full capacity, stored as F32.</summary>
-    public long Bytes => checked(2L * sizeof(float) * Slots * Batch * Capacity * Heads * HeadWidth);
+    /// <summary>Bytes of keys and values at full capacity, stored as F32; the largest <see cref="long"/> when there are more.</summary>
+    public long Bytes
+    {
+        get
+        {
+            // No double below 2^62 is far enough from the product for that to pass the largest long.
+            double about = 2.0 * sizeof(float) * Slots * Batch * Capacity * Heads * HeadWidth;
+            return Math.Abs(about) < 1L << 62 ? 2L * sizeof(float) * Slots * Batch * Capacity * Heads * HeadWidth : long.MaxValue;
+        }
+    }
 }
 
 /// <summary>
@@ -24,8 +32,14 @@ public sealed class KvCache : IDisposable
     private bool _disposed;
 
     /// <summary>Allocates an empty cache.</summary>
+    /// <exception cref="ArgumentException">A number of the layout is not positive, or one slot's keys exceed 2 GiB.</exception>
     public KvCache(KvCacheSpec spec)
     {
+        ArgumentNullException.ThrowIfNull(spec);
+        if (spec is not { Slots: > 0, Heads: > 0, HeadWidth: > 0, Capacity: > 0, Batch: > 0 })
+            throw new ArgumentException($"A KV cache of {spec} holds nothing; every number must be at least 1.", nameof(spec));
+        if ((Int128)sizeof(float) * spec.Batch * spec.Capacity * spec.Heads * spec.HeadWidth > Array.MaxLength)
+            throw new ArgumentException($"A KV cache of {spec} needs more than 2 GiB for the keys of one slot. Ask for a smaller capacity.", nameof(spec));
         Spec = spec;
         var shape = new Shape(spec.Batch, spec.Capacity, spec.Heads, spec.HeadWidth);
         _keys = Enumerable.Range(0, spec.Slots).Select(_ => Pinned(shape)).ToArray();
@@ -60,6 +74,8 @@ public sealed class KvCache : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         ObjectDisposedException.ThrowIf(source._disposed, source);
+        if (ReferenceEquals(source, this))
+            return;
         if (source.Spec with { Capacity = Spec.Capacity } != Spec)
             throw new ArgumentException($"A cache of {source.Spec} cannot be copied into one of {Spec}.", nameof(source));
         Length = 0;
@@ -79,6 +95,7 @@ public sealed class KvCache : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The length is negative or larger than the tokens held.</exception>
     public void Truncate(int length)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
         Length = length;
@@ -97,7 +114,8 @@ public sealed class KvCache : IDisposable
     public void EnsureRoom(int tokens)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (Length + tokens > Spec.Capacity)
+        ArgumentOutOfRangeException.ThrowIfNegative(tokens);
+        if (tokens > Spec.Capacity - Length)
             throw new ArgumentException(
                 $"The KV cache holds {Length} of {Spec.Capacity} tokens; {tokens} more do not fit. Create it with a larger capacity.");
     }

@@ -45,7 +45,7 @@ public abstract record GroundingResult
     /// <summary>Probability that the phrase is in view, 0..1, calibrated on the training distribution.</summary>
     public required float Presence { get; init; }
 
-    /// <summary>The objects found, left to right; empty when not in view.</summary>
+    /// <summary>The objects found, in the order the model names them; empty when not in view.</summary>
     public required IReadOnlyList<Detection> Detections { get; init; }
 
     /// <summary>Words of the phrase the model does not know; they had no influence on the result.</summary>

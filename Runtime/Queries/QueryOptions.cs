@@ -9,7 +9,8 @@ public sealed record DescribeOptions
     public SamplingOptions Sampling { get; init; } = new();
 
     /// <summary>Most tokens, 16..256.</summary>
-    public int MaxTokens { get; init; } = 128;
+    /// <exception cref="ArgumentOutOfRangeException">Set to another number.</exception>
+    public int MaxTokens { get; init => field = AnswerLength.Checked(value); } = 128;
 }
 
 /// <summary>How a question is answered.</summary>
@@ -19,15 +20,39 @@ public sealed record AskOptions
     public SamplingOptions Sampling { get; init; } = new();
 
     /// <summary>Most tokens, 16..256.</summary>
-    public int MaxTokens { get; init; } = 32;
+    /// <exception cref="ArgumentOutOfRangeException">Set to another number.</exception>
+    public int MaxTokens { get; init => field = AnswerLength.Checked(value); } = 32;
 }
 
 /// <summary>How a phrase is grounded. Grounding is always greedy.</summary>
 public sealed record GroundOptions
 {
     /// <summary>Presence below this is <see cref="NotInView"/>, 0..1.</summary>
-    public float Threshold { get; init; } = 0.5f;
+    /// <exception cref="ArgumentOutOfRangeException">Set to a number outside 0..1 or to NaN.</exception>
+    public float Threshold
+    {
+        get;
+        init => field = value is >= 0 and <= 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(Threshold), value, "The threshold is a probability between 0 and 1.");
+    } = 0.5f;
 
     /// <summary>Most boxes of one phrase, at least 1.</summary>
-    public int MaxDetections { get; init; } = 16;
+    /// <exception cref="ArgumentOutOfRangeException">Set to less than 1.</exception>
+    public int MaxDetections
+    {
+        get;
+        init => field = value >= 1 ? value : throw new ArgumentOutOfRangeException(nameof(MaxDetections), value, "A phrase in view has at least one box.");
+    } = 16;
+}
+
+/// <summary>The range of an answer's length.</summary>
+internal static class AnswerLength
+{
+    /// <summary>Fewest tokens an answer's grammar can close all its tags in, and the most a cache has room for.</summary>
+    internal const int Least = 16, Most = 256;
+
+    internal static int Checked(int tokens) => tokens is >= Least and <= Most
+        ? tokens
+        : throw new ArgumentOutOfRangeException(nameof(DescribeOptions.MaxTokens), tokens, $"An answer has {Least} to {Most} tokens at the most.");
 }

@@ -21,7 +21,7 @@ public readonly record struct WorkCounts(long Encodes, long PicturePrefills, lon
 internal sealed class ScoutRuntime : IDisposable
 {
     /// <summary>Longest prompt and longest answer in tokens.</summary>
-    internal const int LongestPrompt = 128, LongestAnswer = 256;
+    internal const int LongestPrompt = 128, LongestAnswer = AnswerLength.Most;
 
     // Prompts are read in chunks of this size, the last one padded: one graph serves every prompt.
     private const int Chunk = 16;

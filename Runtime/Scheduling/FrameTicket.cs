@@ -25,5 +25,8 @@ public interface IFrameSource
 public readonly record struct FrameTicket(IFrameSource Source, long Frame, bool Dropped = false)
 {
     /// <inheritdoc cref="IFrameSource.TakeAsync"/>
-    public ValueTask<PatchGrid> TakeAsync(CancellationToken cancellationToken = default) => Source.TakeAsync(this, cancellationToken);
+    /// <exception cref="InvalidOperationException">The ticket is the default value: no frame was submitted for it.</exception>
+    public ValueTask<PatchGrid> TakeAsync(CancellationToken cancellationToken = default) => Source is null
+        ? throw new InvalidOperationException("This ticket belongs to no frame. Use the one that Submit returned.")
+        : Source.TakeAsync(this, cancellationToken);
 }

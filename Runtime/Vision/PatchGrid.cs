@@ -35,6 +35,9 @@ public sealed class PatchGrid : IDisposable
     /// <summary>The numbers, F32 of <see cref="PatchGridSpec.Shape"/>.</summary>
     public HostTensor Values { get; }
 
+    /// <summary>Whether the grid was given back, so that its numbers may be another frame's.</summary>
+    internal bool IsDisposed => Volatile.Read(ref _released) != 0;
+
     /// <summary>
     /// Makes a disposed grid usable again. Only for a frame source that lends the same memory many times and pools its
     /// grids: whoever disposed the grid must not touch it any more.

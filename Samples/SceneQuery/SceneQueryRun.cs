@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using VlmSdk.Imaging;
 using VlmSdk.Queries;
 using VlmSdk.Samples.Scenes;
@@ -17,13 +15,6 @@ internal sealed record SceneQueryRun(string Question, IReadOnlyList<string> Phra
     internal const ulong DefaultSeed = 7;
 
     private const int Width = 960, Height = 540, Frames = 24;
-
-    private static readonly JsonSerializerOptions JsonOptions = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
 
     internal async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -87,7 +78,7 @@ internal sealed record SceneQueryRun(string Question, IReadOnlyList<string> Phra
             PrefillMs = view.PrefillTime.TotalMilliseconds,
             DecodeMsPerToken = tokens == 0 ? 0 : decode.TotalMilliseconds / tokens,
         };
-        string text = JsonSerializer.Serialize(new
+        string text = Shell.Json(new
         {
             Seed,
             Model = vlm.Capabilities.Name,
@@ -111,7 +102,7 @@ internal sealed record SceneQueryRun(string Question, IReadOnlyList<string> Phra
             }),
             Capture = new { capture.Counters.Captured, capture.Counters.Dropped, capture.Counters.Superseded, capture.Counters.Delivered },
             Timings = timings,
-        }, JsonOptions);
+        });
         await File.WriteAllTextAsync(Path.Combine(Output, "answer.json"), text, cancellationToken);
         if (Json)
             Console.WriteLine(text);

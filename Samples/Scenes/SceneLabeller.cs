@@ -1,4 +1,5 @@
 using System.Numerics;
+using VlmSdk.Models.Scout;
 using VlmSdk.Vision;
 
 namespace VlmSdk.Samples.Scenes;
@@ -10,16 +11,7 @@ public static class SceneLabeller
     public const int Side = 256;
 
     /// <summary>The input of Scout's encoder: 256 x 256, letterboxed with mid grey, antialiased bilinear, byte / 64 - 2.</summary>
-    public static PatchGridSpec Spec { get; } = new()
-    {
-        Width = Side,
-        Height = Side,
-        Fit = FitKind.Letterbox,
-        Filter = ResizeFilter.Bilinear,
-        Fill = (128, 128, 128),
-        Layout = PatchLayout.Planar,
-        Lookup = PixelNormalization.Linear(1 / 64f, -2f),
-    };
+    public static PatchGridSpec Spec { get; } = ScoutProcessor.Default;
 
     /// <summary>The network picture of a frame, its object IDs, and a label for every object with a visible pixel.</summary>
     public static LabelledPicture Label(RenderedScene frame)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using VlmSdk;
+using VlmSdk.Samples;
 using VlmSdk.Samples.Vlm;
 
 // vlm: the SDK on files, from a shell. Each command is one class; this file only says what the arguments are.
@@ -9,7 +10,7 @@ var text = new Argument<string>("text") { Description = "The question or phrase.
 var path = new Argument<string>("path") { Description = "A .gguf or .safetensors file, a safetensors index, or a folder." };
 var model = new Option<string>("--model") { Description = "scout, a folder, or a .gguf file.", DefaultValueFactory = _ => "scout" };
 var decoder = new Option<string>("--model") { Description = "A Llama-architecture .gguf file.", Required = true };
-var backend = new Option<Backend>("--backend") { Description = "auto, native, torch or reference.", DefaultValueFactory = _ => Backend.Auto };
+Option<Backend> backend = Shell.BackendOption();
 var json = new Option<bool>("--json") { Description = "Write one JSON object to standard output." };
 var annotate = new Option<string?>("--annotate") { Description = "Write the picture with its boxes to this PNG." };
 var prompt = new Option<string>("--prompt") { Description = "The text to continue.", Required = true };
@@ -46,4 +47,4 @@ var root = new RootCommand("Ask vision-language models about picture files.")
         decoder, prompt, greedy, temperature, seed, max, backend, json),
     Make("inspect", "List what a model file or folder holds.", (r, _) => new InspectCommand(r.GetRequiredValue(path), r.GetValue(json)).RunAsync(), path, json),
 };
-return await root.Parse(args).InvokeAsync();
+return await Shell.InvokeAsync(root, args);

@@ -1,3 +1,4 @@
+using VlmSdk.Models.Scout;
 using VlmSdk.Vision;
 
 namespace VlmSdk.Vulkan;
@@ -18,21 +19,10 @@ public sealed record FrameCaptureOptions
     /// The grid to make; by default what the embedded Scout model reads: 256 x 256, letterboxed with grey 128, bilinear,
     /// planar, byte / 64 - 2.
     /// </summary>
-    public PatchGridSpec Grid { get; init; } = DefaultGrid;
+    public PatchGridSpec Grid { get; init; } = ScoutProcessor.Default;
 
     /// <summary>Arithmetic of the resize.</summary>
     public CapturePrecision Precision { get; init; } = CapturePrecision.Exact;
-
-    private static PatchGridSpec DefaultGrid { get; } = new()
-    {
-        Width = 256,
-        Height = 256,
-        Fit = FitKind.Letterbox,
-        Filter = ResizeFilter.Bilinear,
-        Fill = (128, 128, 128),
-        Layout = PatchLayout.Planar,
-        Lookup = PixelNormalization.Linear(1 / 64f, -2f),
-    };
 }
 
 /// <summary>What became of the frames of a <see cref="FrameCapture"/> so far.</summary>

@@ -51,7 +51,8 @@ public sealed record LlamaConfig
         GgufMetadata m = file.Metadata;
         string architecture = m.GetString("general.architecture");
         if (architecture != "llama")
-            throw new CheckpointException(file.Source, "general.architecture", $"is '{architecture}'; text models here are of the 'llama' architecture.");
+            throw new CheckpointException(file.Source, "general.architecture", $"is '{architecture}'; text models here are of the 'llama' architecture. " +
+                (architecture == "scout" ? "Ask a Scout model about pictures, with VlmModel." : "Name a file of that architecture, or convert the model."));
         int width = Size(file, "embedding_length", 1, 32_768), heads = Size(file, "attention.head_count", 1, 512);
         int keyValueHeads = m.Contains("llama.attention.head_count_kv") ? Size(file, "attention.head_count_kv", 1, heads) : heads;
         if (heads % keyValueHeads != 0)

@@ -25,7 +25,7 @@ public sealed record ScoutCheckpoint(string Source, ScoutConfig Config, IReadOnl
             return LoadEmbedded();
         if (Directory.Exists(model))
         {
-            string[] files = Directory.GetFiles(model, "*.gguf");
+            string[] files = List(model);
             if (files.Length != 1)
                 throw new CheckpointException(model, null,
                     $"a model folder for Scout holds one .gguf file, this one holds {files.Length}. Name the file itself, or \"scout\" for the embedded model.");
@@ -44,7 +44,8 @@ public sealed record ScoutCheckpoint(string Source, ScoutConfig Config, IReadOnl
         string architecture = file.Metadata.GetString("general.architecture");
         if (architecture != Architecture)
             throw new CheckpointException(file.Source, "general.architecture",
-                $"is '{architecture}'; VlmModel reads 'scout'. Text decoders of architecture 'llama' load with TextModel.");
+                $"is '{architecture}'; questions about pictures are answered by models of architecture 'scout'. " +
+                "Name such a file, or \"scout\" for the embedded model; a text decoder of architecture 'llama' loads with TextModel, without pictures.");
         var config = new ScoutConfig
         {
             ImageSide = Size(file, "image_side", 32, 1024),
@@ -126,6 +127,18 @@ public sealed record ScoutCheckpoint(string Source, ScoutConfig Config, IReadOnl
         Value hidden = ScoutModel.Decoder(g, config, picture, positions, AttentionMask.Full, cached: false);
         g.Output("logits", ScoutModel.Head(g, config, hidden));
         return g.Build().Weights.Select(w => (w.WeightName, w.WeightShape));
+    }
+
+    private static string[] List(string folder)
+    {
+        try
+        {
+            return Directory.GetFiles(folder, "*.gguf");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException(folder, null, "this folder cannot be listed. Check its permissions.", e);
+        }
     }
 
     private static ScoutCheckpoint LoadEmbedded()

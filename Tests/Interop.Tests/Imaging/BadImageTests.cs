@@ -17,7 +17,7 @@ public sealed class BadImageTests
     [TearDown]
     public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
 
-    private static byte[] Source(string name) => File.ReadAllBytes(Golden.At("preprocess", "sources", name));
+    private static byte[] Source(string name) => File.ReadAllBytes(Golden.Own("preprocess", "sources", name));
 
     private string Write(string name, byte[] bytes)
     {

@@ -8,7 +8,7 @@ namespace VlmSdk.Tests.Interop.Imaging;
 public sealed class DecodeGoldenTests
 {
     private static IEnumerable<TestCaseData> All() =>
-        from c in Golden.Json(Golden.At("preprocess", "decode", "case.json")).GetProperty("cases").EnumerateArray()
+        from c in Golden.Items("cases", "preprocess", "decode", "case.json")
         select new TestCaseData(c).SetArgDisplayNames(Path.GetFileName(c.GetProperty("out").GetString()!));
 
     [TestCaseSource(nameof(All))]

@@ -4,6 +4,7 @@ using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models.Decoders;
 using VlmSdk.Tensors;
+using VlmSdk.Tests.Weights;
 using VlmSdk.Tokenization;
 using VlmSdk.Weights;
 
@@ -13,10 +14,7 @@ namespace VlmSdk.Tests.Models;
 internal sealed class LlamaGoldenTests
 {
     private static IEnumerable<string> Names() =>
-        Golden.Cases("quant", "model.gguf").Select(f => Path.GetFileName(f)!);
-
-    [Test]
-    public void There_are_models_to_test() => Assert.That(Names(), Is.Not.Empty);
+        Golden.Cases("quant", Path.Combine("prefill", "case.json")).Select(f => Path.GetFileName(f)!);
 
     [TestCaseSource(nameof(Names))]
     public void Every_tap_and_the_logits_in_order(string name)
@@ -72,8 +70,8 @@ internal sealed class LlamaGoldenTests
         }
     }
 
-    private static IEnumerable<string> ModelLevelFiles() => Directory.GetFiles(Golden.At("quant", "malformed", "gguf"), "model-*.gguf")
-        .Order(StringComparer.Ordinal).Select(f => Path.GetFileNameWithoutExtension(f)!);
+    private static IEnumerable<string> ModelLevelFiles() =>
+        WeightGoldens.Files("malformed/gguf", "model-*.gguf").Select(f => Path.GetFileNameWithoutExtension(f)!);
 
     [TestCaseSource(nameof(ModelLevelFiles))]
     public async Task Files_faulty_as_models(string name)

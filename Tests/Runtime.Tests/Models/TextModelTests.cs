@@ -10,7 +10,7 @@ internal sealed class TextModelTests
 {
     private static readonly GenerationOptions Short = new() { MaxTokens = 12, IgnoreEndTokens = true };
 
-    private static string ModelPath => Golden.At("quant", "llama-mixed", "model.gguf");
+    private static string ModelPath => Golden.Own("quant", "llama-mixed", "model.gguf");
 
     [Test]
     public async Task A_stream_joins_to_the_result()
@@ -128,7 +128,7 @@ internal sealed class TextModelTests
     [Test]
     public async Task A_file_without_a_vocabulary_takes_ids_only()
     {
-        await using TextModel model = await TextModel.LoadAsync(Golden.At("quant", "llama-tied", "model.gguf"));
+        await using TextModel model = await TextModel.LoadAsync(Golden.Own("quant", "llama-tied", "model.gguf"));
         Assert.That(() => model.GenerateAsync("the"), Throws.TypeOf<CheckpointException>().With.Message.Contains("no vocabulary"));
         Assert.That((await model.CompleteAsync([1, 2, 3], Short)).Ids, Has.Count.EqualTo(12));
     }

@@ -2,6 +2,7 @@ using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models.Scout;
 using VlmSdk.Queries;
+using VlmSdk.Scheduling;
 using VlmSdk.Tensors;
 using VlmSdk.Vision;
 
@@ -215,6 +216,127 @@ public sealed class VlmModelTests
         for (int i = 0; i < phrases.Length; i++)
             Same(parallel[i], serial[i]);
     }
+
+    [Test]
+    public void Options_out_of_range_are_refused_where_they_are_set() => Assert.Multiple(() =>
+    {
+        foreach (float threshold in new[] { float.NaN, -0.1f, 1.1f })
+            Assert.That(() => new GroundOptions { Threshold = threshold }, Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => new GroundOptions { MaxDetections = 0 }, Throws.InstanceOf<ArgumentOutOfRangeException>());
+        foreach (int tokens in new[] { 15, 257 })
+        {
+            Assert.That(() => new DescribeOptions { MaxTokens = tokens }, Throws.InstanceOf<ArgumentOutOfRangeException>());
+            Assert.That(() => new AskOptions { MaxTokens = tokens }, Throws.InstanceOf<ArgumentOutOfRangeException>());
+        }
+        Assert.That(() => new VlmModelOptions { LongestText = 0 }, Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Backends.Create((Backend)99), Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains("Reference"));
+    });
+
+    [Test]
+    public async Task The_longest_and_shortest_answers_are_written([Values(16, 256)] int tokens)
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        string longest = string.Join(' ', Enumerable.Repeat("red", 125));
+        Answer answer = await _vlm.AskAsync(view, longest, new AskOptions { MaxTokens = tokens });
+        Assert.That(answer.Statistics.AnswerTokens, Is.InRange(1, tokens));
+        Assert.That(answer.Statistics.PromptTokens, Is.EqualTo(128), "the longest prompt");
+    }
+
+    [Test]
+    public async Task Missing_arguments_are_named()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        Assert.Multiple(() =>
+        {
+            Assert.That(async () => await _vlm.EncodeAsync((PixelBuffer)null!), Throws.ArgumentNullException);
+            Assert.That(async () => await _vlm.EncodeAsync((PatchGrid)null!), Throws.ArgumentNullException);
+            Assert.That(async () => await _vlm.AskAsync(null!, "how many cubes?"), Throws.ArgumentNullException);
+            Assert.That(async () => await _vlm.AskAsync(view, null!), Throws.ArgumentNullException);
+            Assert.That(async () => await _vlm.AskAsync(view, "how many cubes?", null!), Throws.ArgumentNullException);
+            Assert.That(async () => await _vlm.GroundAsync(view, "the cube", null!), Throws.ArgumentNullException);
+            Assert.That(async () => await _vlm.EncodeAsync(default(FrameTicket)), Throws.InvalidOperationException.With.Message.Contains("Submit"));
+        });
+    }
+
+    [Test]
+    public void A_grid_that_was_given_back_is_refused()
+    {
+        PatchGrid grid = ImageProcessor.Process(TinyScout.Picture(1), _vlm.PatchGridSpec);
+        grid.Dispose();
+        Assert.That(async () => await _vlm.EncodeAsync(grid), Throws.InstanceOf<ObjectDisposedException>());
+    }
+
+    [TestCase(1, 1)]
+    [TestCase(1, 200)]
+    [TestCase(4000, 1)]
+    [TestCase(333, 7)]
+    public async Task Pictures_of_any_aspect_are_answered(int width, int height)
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1, width, height));
+        GroundingResult result = await _vlm.GroundAsync(view, "the red cube", new GroundOptions { Threshold = 0 });
+        Assert.That((view.Width, view.Height), Is.EqualTo((width, height)));
+        Assert.That(result.Detections, Is.Not.Empty);
+        foreach (Detection d in result.Detections)
+        {
+            Assert.That(new[] { d.Box.Left, d.Box.Right }, Has.All.InRange(0, width));
+            Assert.That(new[] { d.Box.Top, d.Box.Bottom }, Has.All.InRange(0, height));
+        }
+    }
+
+    [Test]
+    public async Task Views_closed_while_their_questions_wait_end_with_an_answer_or_say_so()
+    {
+        EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        Task<Answer>[] asked = [.. Enumerable.Range(0, 6).Select(_ => _vlm.AskAsync(view, "how many cubes are there?"))];
+        view.Dispose();
+        string? text = null;
+        foreach (Task<Answer> task in asked)
+        {
+            try
+            {
+                text ??= (await task).Text;
+                Assert.That((await task).Text, Is.EqualTo(text));
+            }
+            catch (ObjectDisposedException)
+            {
+            }
+        }
+        using EncodedImage next = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        Assert.That((await _vlm.AskAsync(next, "how many cubes are there?")).Text, Is.Not.Null, "the model must stay usable");
+    }
+
+    [Test]
+    public async Task Control_spellings_are_unknown_words_and_change_nothing()
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
+        var options = new GroundOptions { Threshold = 0 };
+        GroundingResult plain = await _vlm.GroundAsync(view, "the red cube", options);
+        GroundingResult spelled = await _vlm.GroundAsync(view, "the <eos> red <ans> <ground> cube <pad> <|im_end|>", options);
+        Same(spelled, plain);
+        Assert.That(spelled.UnknownWords, Is.EqualTo(new[] { "<eos>", "<ans>", "<ground>", "<pad>", "<|im_end|>" }));
+    }
+
+    [Test]
+    public async Task Damaged_weights_are_reported_and_nothing_is_answered()
+    {
+        Dictionary<string, HostTensor> weights = ScoutCheckpoint.Load(_file).Tensors.ToDictionary();
+        HostTensor norm = weights.First(w => w.Key.EndsWith("weight", StringComparison.Ordinal) && w.Value.Shape.Rank == 1).Value;
+        norm.Floats.Fill(float.NaN);
+        string path = Path.Combine(_folder, "nan.gguf");
+        ScoutCheckpoint.Write(path, ScoutConfig.Tiny, weights, DType.F32);
+        await using VlmModel vlm = await VlmModel.LoadAsync(path, Reference);
+        using EncodedImage view = await vlm.EncodeAsync(TinyScout.Picture(1));
+        Assert.That(async () => await vlm.AskAsync(view, "how many cubes?"), Throws.InstanceOf<ModelOutputException>().With.Message.Contains("damaged"));
+    }
+
+    [Test]
+    public void A_text_model_is_named_as_such() => Assert.That(
+        async () => await VlmModel.LoadAsync(Golden.Own("quant", "llama-mixed", "model.gguf")),
+        Throws.InstanceOf<CheckpointException>().With.Message.Contains("'llama'").And.Message.Contains("TextModel"));
+
+    [Test]
+    public void Scout_is_no_text_model() => Assert.That(
+        async () => await TextModel.LoadAsync(_file), Throws.InstanceOf<CheckpointException>().With.Message.Contains(_file).And.Message.Contains("VlmModel"));
 
     [Test]
     public void A_grid_of_another_model_is_refused()

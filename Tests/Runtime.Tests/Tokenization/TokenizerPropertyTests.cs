@@ -13,10 +13,10 @@ internal sealed class TokenizerPropertyTests
     private static IEnumerable<VocabularyTokenizer> All()
     {
         foreach ((string name, string pre) in Bpe.Zip(["gpt-2", "llama3", "qwen2", "deepseek-llm"]))
-            yield return FixtureVocabulary.FromJson(Golden.At("tokenizers", name, "tokenizer.json"), pre);
-        yield return FixtureVocabulary.FromTekken(Golden.At("tokenizers", "tekken"));
-        yield return FixtureVocabulary.FromSentencePiece(Golden.At("tokenizers", "llama-spm", "tokenizer.model"))!;
-        yield return FixtureVocabulary.FromSentencePiece(Golden.At("tokenizers", "gemma-spm", "tokenizer.model"))!;
+            yield return FixtureVocabulary.FromJson(Golden.Own("tokenizers", name, "tokenizer.json"), pre);
+        yield return FixtureVocabulary.FromTekken(Golden.Own("tokenizers", "tekken"));
+        yield return FixtureVocabulary.FromSentencePiece(Golden.Own("tokenizers", "llama-spm", "tokenizer.model"))!;
+        yield return FixtureVocabulary.FromSentencePiece(Golden.Own("tokenizers", "gemma-spm", "tokenizer.model"))!;
     }
 
     [Test]

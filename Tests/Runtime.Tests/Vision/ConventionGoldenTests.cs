@@ -32,9 +32,13 @@ public sealed class ConventionGoldenTests
     };
 
     private static IEnumerable<TestCaseData> All() =>
-        from name in Golden.Json(Golden.At("preprocess", "index.json")).GetProperty("conventions").EnumerateObject()
-        from folder in Golden.Cases(Path.Combine("preprocess", name.Name))
-        select new TestCaseData(name.Name, folder).SetArgDisplayNames(name.Name, Path.GetFileName(folder));
+        from name in Conventions.Keys
+        from folder in Golden.Cases(Path.Combine("preprocess", name))
+        select new TestCaseData(name, folder).SetArgDisplayNames(name, Path.GetFileName(folder));
+
+    [Test]
+    public void Every_convention_of_the_repositorys_set_is_tested() => Assert.That(
+        Golden.Json(Golden.Own("preprocess", "index.json")).GetProperty("conventions").EnumerateObject().Select(p => p.Name), Is.SubsetOf(Conventions.Keys));
 
     [TestCaseSource(nameof(All))]
     public void Gives_the_golden_bytes_and_numbers(string name, string folder)

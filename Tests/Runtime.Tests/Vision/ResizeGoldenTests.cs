@@ -8,7 +8,7 @@ namespace VlmSdk.Tests.Runtime.Vision;
 public sealed class ResizeGoldenTests
 {
     private static IEnumerable<TestCaseData> All() =>
-        from c in Golden.Json(Golden.At("preprocess", "resize", "case.json")).GetProperty("cases").EnumerateArray()
+        from c in Golden.Items("cases", "preprocess", "resize", "case.json")
         from order in Enum.GetValues<PassOrder>()
         let key = order == PassOrder.Pillow13 && c.TryGetProperty("out_pillow13", out _) ? "out_pillow13" : "out"
         let file = c.GetProperty(key).GetString()

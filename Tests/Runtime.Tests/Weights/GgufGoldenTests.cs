@@ -16,7 +16,7 @@ public sealed class GgufGoldenTests
 
     private static IEnumerable<string> SoundFiles => WeightGoldens.Files("malformed/gguf", "*.gguf").Where(f => Level(f) == "model");
 
-    private static IEnumerable<string> Models => Golden.Cases("quant", "model.gguf").Select(f => Path.GetFileName(f)!);
+    private static IEnumerable<string> Models => Golden.Cases("quant", Path.Combine("prefill", "case.json")).Select(f => Path.GetFileName(f)!);
 
     [TestCaseSource(nameof(Valid))]
     public void A_sound_file_reads_as_written(string name)

@@ -92,7 +92,7 @@ public sealed class MutationTests
     }
 
     private static IEnumerable<byte[]> Seeds(string folder, string pattern) =>
-        WeightGoldens.Files(folder, pattern).Select(f => File.ReadAllBytes(Golden.At("quant", f)));
+        Directory.GetFiles(Golden.Own("quant", folder), pattern).Order(StringComparer.Ordinal).Select(File.ReadAllBytes);
 
     private static byte[] SmallGguf()
     {
