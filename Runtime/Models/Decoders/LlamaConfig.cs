@@ -1,3 +1,4 @@
+using VlmSdk.Graphs;
 using VlmSdk.Weights;
 
 namespace VlmSdk.Models.Decoders;
@@ -37,6 +38,9 @@ public sealed record LlamaConfig
 
     /// <summary>Rotated entries of a head, even and at most <see cref="HeadWidth"/>.</summary>
     public required int RopeWidth { get; init; }
+
+    /// <summary>Order of the rotated pairs, which is that of the stored query and key rows: adjacent in GGUF files.</summary>
+    public RopeLayout RopeLayout { get; init; } = RopeLayout.Interleaved;
 
     /// <summary>The file gives a factor by which each rotary frequency is divided.</summary>
     public bool HasRopeFactors { get; init; }
@@ -80,6 +84,43 @@ public sealed record LlamaConfig
         };
         LlamaMapping.Check(file, config);
         return config;
+    }
+
+    /// <summary>Reads a published configuration in Hugging Face's keys; what is missing has Llama's default.</summary>
+    /// <exception cref="CheckpointException">An unknown activation or rotary scaling, biases, or a size out of range.</exception>
+    public static LlamaConfig FromJson(ConfigReader json)
+    {
+        if (json.Activation("hidden_act", "silu") != ActivationKind.Silu)
+            throw json.Fault("hidden_act", $"is '{json.Text("hidden_act")}'; Llama decoders here use silu.");
+        json.Require("attention_bias", false);
+        json.Require("mlp_bias", false);
+        if (json.Has("rope_scaling"))
+            throw json.Fault("rope_scaling", "is set; only unscaled rotary positions are read from this configuration.");
+        int width = json.Int("hidden_size", 1, 32_768, 4096), heads = json.Int("num_attention_heads", 1, 512, 32);
+        int keyValueHeads = json.Int("num_key_value_heads", 1, heads, heads);
+        if (heads % keyValueHeads != 0)
+            throw json.Fault("num_key_value_heads", $"is {keyValueHeads}, which does not divide the {heads} heads.");
+        if (!json.Has("head_dim") && width % heads != 0)
+            throw json.Fault("num_attention_heads", $"is {heads}, which does not divide the width {width}.");
+        int headWidth = json.Int("head_dim", 2, 4096, Math.Max(2, width / heads));
+        if (headWidth % 2 != 0)
+            throw json.Fault("head_dim", $"{headWidth} entries of a head cannot be rotated in pairs.");
+        return new LlamaConfig
+        {
+            ContextLength = json.Int("max_position_embeddings", 1, 1 << 24, 2048),
+            Width = width,
+            Layers = json.Int("num_hidden_layers", 1, 256, 32),
+            MlpWidth = json.Int("intermediate_size", 1, 1 << 20, 11_008),
+            Heads = heads,
+            KeyValueHeads = keyValueHeads,
+            HeadWidth = headWidth,
+            VocabularySize = json.Int("vocab_size", 1, 1 << 20, 32_000),
+            NormEpsilon = json.Float("rms_norm_eps", 0, 1, 1e-6f),
+            RopeTheta = json.Float("rope_theta", 1, 1e12f, 10_000),
+            RopeWidth = headWidth,
+            RopeLayout = RopeLayout.HalfSplit,
+            TiedOutput = json.Flag("tie_word_embeddings", false),
+        };
     }
 
     private static int HeadWidthOf(GgufFile file, int width, int heads)

@@ -1,9 +1,9 @@
 using VlmSdk.Graphs;
 
-// The Llama decoder (Touvron et al. 2023) as GGUF files hold it, shared by every model built on it.
+// The Llama decoder (Touvron et al. 2023) under the names of GGUF files, shared by every model built on it.
 //
-// Differs from the obvious: rotations turn adjacent pairs, because GGUF files store the query and key rows in that
-// order; heads of keys and values may be fewer than those of queries; the output may be the embedding; a file may divide
+// Differs from the obvious: rotations turn adjacent pairs in GGUF files and half-split ones in Hugging Face's, because
+// the query and key rows are stored in that order; heads of keys and values may be fewer than those of queries; the output may be the embedding; a file may divide
 // each rotary frequency by a factor of its own.
 //
 // Axes: B batch, T tokens, N heads, K key/value heads, H head width, D width, F MLP width, V vocabulary.
@@ -17,16 +17,28 @@ public static class LlamaDecoder
     public static Value Embed(GraphBuilder g, LlamaConfig c, Value ids) => g.Tap("decoder.inputs", g.Gather(Embedding(g, c), ids));
 
     /// <summary>
-    /// The layers and final norm: [B, T, D] to [B, T, D], at positions I32 [B, T]. With <paramref name="cached"/> layer i
-    /// appends to slot i of the KV cache.
+    /// Embeddings of token ids with features in place of some: ids I32 [B, T], the places in the flattened batch I32 [M]
+    /// in order, features [..., D] of M rows; to [B, T, D]. The ids at those places are looked up and thrown away.
     /// </summary>
-    public static Value Layers(GraphBuilder g, LlamaConfig c, Value x, Value positions, bool cached)
+    public static Value Embed(GraphBuilder g, LlamaConfig c, Value ids, Value places, Value features)
+    {
+        Value words = g.Gather(Embedding(g, c), g.Reshape(ids, -1));                                                      // [B * T, D]
+        Value x = g.ScatterRows(words, places, g.Reshape(features, -1, c.Width));
+        return g.Tap("decoder.inputs", g.Reshape(x, ids.Shape[0], ids.Shape[1], c.Width));
+    }
+
+    /// <summary>
+    /// The layers and final norm: [B, T, D] to [B, T, D], at positions I32 [B, T]. With <paramref name="cached"/> layer i
+    /// appends to slot i of the KV cache. A <paramref name="bias"/> (see <see cref="AttentionMask.Bias"/>) replaces the causal
+    /// mask, for batches with padding; it cannot be cached.
+    /// </summary>
+    public static Value Layers(GraphBuilder g, LlamaConfig c, Value x, Value positions, bool cached, Value? bias = null)
     {
         var w = new WeightScope(g);
         for (int i = 0; i < c.Layers; i++)
         {
             WeightScope layer = w["blk"][i];
-            x += Attention(g, c, layer, layer["attn_norm"].RmsNorm(x, c.NormEpsilon), positions, cached ? i : null);
+            x += Attention(g, c, layer, layer["attn_norm"].RmsNorm(x, c.NormEpsilon), positions, cached ? i : null, bias);
             x += GatedMlp(g, c, layer, layer["ffn_norm"].RmsNorm(x, c.NormEpsilon));
             g.Tap($"decoder.block.{i}", x);
         }
@@ -38,16 +50,16 @@ public static class LlamaDecoder
         ? g.Linear(hidden, Embedding(g, c))
         : new WeightScope(g)["output"].Linear(hidden, c.VocabularySize);
 
-    private static Value Attention(GraphBuilder g, LlamaConfig c, WeightScope w, Value x, Value positions, int? slot)
+    private static Value Attention(GraphBuilder g, LlamaConfig c, WeightScope w, Value x, Value positions, int? slot, Value? bias)
     {
         int b = x.Shape[0], t = x.Shape[1];
         Value q = g.Reshape(w["attn_q"].Linear(x, c.Heads * c.HeadWidth), b, t, c.Heads, c.HeadWidth);                    // [B, T, N, H]
         Value k = g.Reshape(w["attn_k"].Linear(x, c.KeyValueHeads * c.HeadWidth), b, t, c.KeyValueHeads, c.HeadWidth);    // [B, T, K, H]
         Value v = g.Reshape(w["attn_v"].Linear(x, c.KeyValueHeads * c.HeadWidth), b, t, c.KeyValueHeads, c.HeadWidth);
         Value? factors = c.HasRopeFactors ? new WeightScope(g)["rope_freqs"].Weight("weight", c.RopeWidth / 2) : null;
-        q = g.Rope(q, positions, c.RopeTheta, c.RopeWidth, RopeLayout.Interleaved, factors);
-        k = g.Rope(k, positions, c.RopeTheta, c.RopeWidth, RopeLayout.Interleaved, factors);
-        Value mixed = g.Attention(q, k, v, AttentionMask.Causal, slot);
+        q = g.Rope(q, positions, c.RopeTheta, c.RopeWidth, c.RopeLayout, factors);
+        k = g.Rope(k, positions, c.RopeTheta, c.RopeWidth, c.RopeLayout, factors);
+        Value mixed = g.Attention(q, k, v, bias is null ? AttentionMask.Causal : AttentionMask.Bias, slot, maskInput: bias);
         return w["attn_output"].Linear(g.Reshape(mixed, b, t, c.Heads * c.HeadWidth), c.Width);
     }
 

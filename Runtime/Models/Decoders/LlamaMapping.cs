@@ -30,6 +30,40 @@ public static class LlamaMapping
             yield return ("rope_freqs.weight", new Shape(c.RopeWidth / 2));
     }
 
+    /// <summary>
+    /// The graphs' name for a Hugging Face name below the decoder (<c>layers.0.self_attn.q_proj.weight</c>, <c>embed_tokens</c>,
+    /// <c>norm</c>, <c>lm_head</c>); other names come back unchanged.
+    /// </summary>
+    public static string FromHuggingFace(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        string[] parts = name.Split('.');
+        if (parts is [var single, "weight"])
+            return single switch
+            {
+                "embed_tokens" => "token_embd.weight",
+                "norm" => "output_norm.weight",
+                "lm_head" => "output.weight",
+                _ => name,
+            };
+        if (parts is not ["layers", var layer, .. var inner])
+            return name;
+        string? own = string.Join('.', inner) switch
+        {
+            "input_layernorm.weight" => "attn_norm",
+            "post_attention_layernorm.weight" => "ffn_norm",
+            "self_attn.q_proj.weight" => "attn_q",
+            "self_attn.k_proj.weight" => "attn_k",
+            "self_attn.v_proj.weight" => "attn_v",
+            "self_attn.o_proj.weight" => "attn_output",
+            "mlp.gate_proj.weight" => "ffn_gate",
+            "mlp.up_proj.weight" => "ffn_up",
+            "mlp.down_proj.weight" => "ffn_down",
+            _ => null,
+        };
+        return own is null ? name : $"blk.{layer}.{own}.weight";
+    }
+
     /// <summary>Checks that a file holds these tensors and no other.</summary>
     /// <exception cref="CheckpointException">One is missing, of another shape, or unknown.</exception>
     public static void Check(GgufFile file, LlamaConfig config)

@@ -1,0 +1,61 @@
+using VlmSdk.Graphs;
+using VlmSdk.Models.Decoders;
+using VlmSdk.Models.Encoders;
+using VlmSdk.Tensors;
+using VlmSdk.Weights;
+
+namespace VlmSdk.Models.Llava;
+
+/// <summary>LLaVA's tensors under all three Hugging Face generations of names and the original layout's.</summary>
+public static class LlavaMapping
+{
+    // Longest first: the first prefix that fits decides.
+    private static readonly (string File, string Own)[] Prefixes =
+    [
+        ("model.vision_tower.vision_tower.vision_model.", "vision_tower."),
+        ("model.vision_tower.vision_model.", "vision_tower."),
+        ("vision_tower.vision_model.", "vision_tower."),
+        ("model.vision_tower.", "vision_tower."),
+        ("model.multi_modal_projector.", "multi_modal_projector."),
+        ("model.mm_projector.0.", "multi_modal_projector.linear_1."),
+        ("model.mm_projector.2.", "multi_modal_projector.linear_2."),
+        ("mm_projector.0.", "multi_modal_projector.linear_1."),
+        ("mm_projector.2.", "multi_modal_projector.linear_2."),
+    ];
+
+    private static readonly string[] DecoderPrefixes = ["language_model.model.", "model.language_model.", "language_model.", "model."];
+
+    /// <summary>The graphs' name for a name in a published file; null for position buffers.</summary>
+    public static string? Rename(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (name.EndsWith(".position_ids", StringComparison.Ordinal))
+            return null;
+        foreach ((string file, string own) in Prefixes)
+            if (name.StartsWith(file, StringComparison.Ordinal))
+                return own + name[file.Length..];
+        string prefix = DecoderPrefixes.FirstOrDefault(p => name.StartsWith(p, StringComparison.Ordinal)) ?? "";
+        return LlamaMapping.FromHuggingFace(name[prefix.Length..]);
+    }
+
+    /// <summary>Every tensor the graphs use, with its shape.</summary>
+    public static IReadOnlyList<(string Name, Shape Shape)> Tensors(LlavaConfig config)
+    {
+        var g = new GraphBuilder();
+        Value features = LlavaModel.VisionEncoder(g, config, Pixels(g, config));
+        g.Output("pictures", LlavaModel.Projector(g, config, features));
+        return [.. CheckpointMapping.WeightsOf(g.Build()), .. LlamaMapping.Tensors(config.Decoder)];
+    }
+
+    /// <summary>Reads the model. Blocks of the image half after the last one used, and its final norm, may be there or not.</summary>
+    /// <exception cref="CheckpointException">A tensor is missing, unknown or of another shape.</exception>
+    public static IReadOnlyDictionary<string, HostTensor> Read(IWeightSource file, LlavaConfig config)
+    {
+        var g = new GraphBuilder();
+        WeightScope w = new WeightScope(g)["vision_tower"];
+        g.Output("pooled", ClipVit.Pool(g, config.Vision, w, ClipVit.HiddenStates(g, config.Vision, w, Pixels(g, config), config.Vision.Layers)[^1]));
+        return CheckpointMapping.Read(file, Rename, Tensors(config), CheckpointMapping.WeightsOf(g.Build()));
+    }
+
+    private static Value Pixels(GraphBuilder g, LlavaConfig c) => g.Input("pixels", DType.F32, 1, 3, c.Vision.ImageSide, c.Vision.ImageSide);
+}

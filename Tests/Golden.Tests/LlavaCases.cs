@@ -1,0 +1,129 @@
+using System.Text.Json;
+using VlmSdk.Execution;
+using VlmSdk.Graphs;
+using VlmSdk.Models.Llava;
+using VlmSdk.Tensors;
+using VlmSdk.Torch;
+using VlmSdk.Training;
+using VlmSdk.Vision;
+using VlmSdk.Weights;
+
+namespace VlmSdk.Tests.GoldenModels;
+
+/// <summary>LLaVA's cases.</summary>
+internal static class LlavaCases
+{
+    internal static readonly Dictionary<string, Handler> All = new()
+    {
+        ["llava/prefill"] = Handler.Forward(Prefill),
+        ["llava/full"] = Handler.Forward((c, e) => Compare(c, e, "config-full.json", "model.safetensors")),
+        ["llava/layers"] = Handler.Forward((c, e) => Compare(c, e, "config-layers.json", "model-layers.safetensors")),
+        ["llava/layout_o"] = Handler.Forward(LayoutO),
+        ["llava/greedy"] = Handler.Forward(Greedy),
+        ["llava/left_padding"] = Handler.Forward(LeftPadding),
+        ["llava/loss"] = Handler.Training(Loss),
+        ["llava/preprocess"] = Handler.Plain(Preprocess),
+    };
+
+    private static void Prefill(GoldenCase c, IExecutor executor)
+    {
+        // The original layout has another configuration and a case of its own.
+        foreach (JsonProperty file in c.Json.GetProperty("files").EnumerateObject().Where(f => !f.Name.EndsWith("-O", StringComparison.Ordinal)))
+            Compare(c, executor, "config.json", file.Name + ".safetensors");
+    }
+
+    private static void Compare(GoldenCase c, IExecutor executor, string config, string weights)
+    {
+        LlavaConfig read = LlavaConfig.Read(c.Config(config));
+        var run = new LlavaRun(executor, read, Weights(c, read, weights));
+        c.Compare(run.Whole(c.In("input_ids"), c.In("pixel_values")).GetValueOrDefault);
+    }
+
+    private static void LayoutO(GoldenCase c, IExecutor executor)
+    {
+        LlavaConfig config = LlavaConfig.ReadOriginal(c.Config("config-O.json"), c.Config("config-O-clip.json"));
+        var run = new LlavaRun(executor, config, Weights(c, config, "model-O.safetensors"));
+        c.Compare(run.Whole(c.In("input_ids"), c.In("pixel_values")).GetValueOrDefault);
+    }
+
+    private static void Greedy(GoldenCase c, IExecutor executor)
+    {
+        LlavaConfig config = LlavaConfig.Read(c.Config());
+        var run = new LlavaRun(executor, config, Weights(c, config, "model.safetensors"));
+        HostTensor ids = c.Out("greedy_ids");
+        (int[] chosen, float[] logits) = run.Greedy(c.In("input_ids").Ints, c.In("pixel_values"), ids.Shape[1]);
+        c.Check("out.greedy_ids", HostTensor.From(ids.Shape, chosen));
+        c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, logits));
+    }
+
+    private static void LeftPadding(GoldenCase c, IExecutor executor)
+    {
+        LlavaConfig config = LlavaConfig.Read(c.Config());
+        var run = new LlavaRun(executor, config, Weights(c, config, "model.safetensors"));
+        HostTensor ids = c.In("input_ids"), mask = c.In("attention_mask"), pixels = c.In("pixel_values"), greedy = c.Out("greedy_ids");
+        HostTensor logits = run.Whole(ids, pixels, c.In("position_ids"), mask)["logits"];
+        c.Check("out.logits", logits, i => mask.Ints[i / config.Decoder.VocabularySize] != 0);
+
+        // Each row alone, without its padding, through the cache.
+        int length = ids.Shape[1];
+        var chosen = new List<int>();
+        var steps = new List<float>();
+        for (int row = 0, picture = 0; row < ids.Shape[0]; row++)
+        {
+            int from = row * length;
+            int[] real = [.. Enumerable.Range(from, length).Where(i => mask.Ints[i] != 0).Select(i => ids.Ints[i])];
+            int pictures = real.Count(id => id == config.ImageToken) / config.ImageRows;
+            (int[] own, float[] each) = run.Greedy(real, Rows(pixels, picture, pictures), greedy.Shape[1]);
+            picture += pictures;
+            chosen.AddRange(own);
+            steps.AddRange(each);
+        }
+        c.Check("out.greedy_ids", HostTensor.From(greedy.Shape, chosen.ToArray()));
+        c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, steps.ToArray()));
+    }
+
+    private static void Loss(GoldenCase c)
+    {
+        LlavaConfig config = LlavaConfig.Read(c.Config());
+        HostTensor ids = c.In("input_ids"), pixels = c.In("pixel_values"), mask = c.In("attention_mask");
+        (int[] expanded, int[] places) = LlavaPrompt.Expand(config, ids.Ints, pixels.Shape[0]);
+        (int[] rows, int[] targets) = Losses.NextTokenTargets(c.In("labels").Ints, ids.Shape[1]);
+        var g = new GraphBuilder();
+        Value logits = LlavaRun.Record(g, config, ids.Shape, pixels.Shape, places.Length, cached: false, masked: true);
+        g.Output("logits", logits);
+        g.Output("total", Losses.NextToken(g, g.Reshape(logits, -1, config.Decoder.VocabularySize),
+            g.Constant(HostTensor.From(new Shape(rows.Length), rows)), g.Constant(HostTensor.From(new Shape(targets.Length), targets))));
+        using var parameters = new TorchParameters(new WeightBinding("golden", Weights(c, config, "model.safetensors")));
+        using var plan = new TorchTrainingPlan(g.Build(), parameters, new TorchOptions { BFloat16Products = false });
+        foreach ((string name, HostTensor value) in LlavaRun.Inputs(ids.Shape, expanded, places, pixels, null, mask))
+            value.Data.CopyTo(plan.Input(name).Data);
+        plan.Forward();
+        c.Check("out.logits", plan.Read("logits"), i => mask.Ints[i / config.Decoder.VocabularySize] != 0);
+        HostTensor loss = plan.Read("total").Reshape(new Shape(1));
+        plan.Backward("total");
+        c.Compare(name => name == "loss" ? loss : TrainingGradient.Of(parameters, LlavaMapping.Rename(name["grad.".Length..])!), "out.logits");
+    }
+
+    private static void Preprocess(GoldenCase c)
+    {
+        int side = LlavaConfig.Read(c.Config()).Vision.ImageSide;
+        c.Compare(name => name.Split('_') switch
+        {
+            [var picture, "crop"] => Pixels.Of(c.In(picture), ImageConventions.ClipCrop(side)),
+            [var picture, "pad"] => Pixels.Of(c.In(picture), ImageConventions.LlavaPad(side)),
+            _ => null,
+        });
+    }
+
+    private static HostTensor Rows(HostTensor pixels, int first, int count)
+    {
+        int size = (int)pixels.Shape[1..].Count;
+        return HostTensor.From(pixels.Shape.With(0, count), pixels.Floats.Slice(first * size, count * size));
+    }
+
+    private static IReadOnlyDictionary<string, HostTensor> Weights(GoldenCase c, LlavaConfig config, string file)
+    {
+        using IWeightSource source = WeightSource.Open(c.At(file));
+        return LlavaMapping.Read(source, config);
+    }
+}

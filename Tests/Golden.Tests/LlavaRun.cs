@@ -1,0 +1,93 @@
+using VlmSdk.Execution;
+using VlmSdk.Graphs;
+using VlmSdk.Models.Decoders;
+using VlmSdk.Models.Llava;
+using VlmSdk.Tensors;
+
+namespace VlmSdk.Tests.GoldenModels;
+
+/// <summary>LLaVA's graphs on one executor with one set of weights.</summary>
+internal sealed class LlavaRun(IExecutor executor, LlavaConfig config, IReadOnlyDictionary<string, HostTensor> weights)
+{
+    /// <summary>All logits of a batch at once, with every tap. With a mask [B, T] its zeros are hidden from every query.</summary>
+    internal Dictionary<string, HostTensor> Whole(HostTensor ids, HostTensor pixels, HostTensor? positions = null, HostTensor? mask = null)
+    {
+        int batch = ids.Shape[0];
+        (int[] expanded, int[] places) = LlavaPrompt.Expand(config, ids.Ints, pixels.Shape[0]);
+        var shape = new Shape(batch, expanded.Length / batch);
+        var g = new GraphBuilder();
+        g.Output("logits", Record(g, config, shape, pixels.Shape, places.Length, cached: false, mask is not null));
+        return GoldenCase.Run(executor, g, weights, Inputs(shape, expanded, places, pixels, positions, mask));
+    }
+
+    /// <summary>Greedy tokens of one sequence through the cache, and the logits that chose each.</summary>
+    internal (int[] Ids, float[] Logits) Greedy(ReadOnlySpan<int> prompt, HostTensor pixels, int steps)
+    {
+        (int[] expanded, int[] places) = LlavaPrompt.Expand(config, prompt, pixels.Shape[0]);
+        LlamaConfig d = config.Decoder;
+        using KvCache cache = executor.CreateCache(new KvCacheSpec(d.Layers, d.KeyValueHeads, d.HeadWidth, expanded.Length + steps));
+        var shape = new Shape(1, expanded.Length);
+        var g = new GraphBuilder();
+        g.Output("logits", Record(g, config, shape, pixels.Shape, places.Length, cached: true, masked: false));
+        Span<float> last = GoldenCase.Run(executor, g, weights, Inputs(shape, expanded, places, pixels, null, null), cache)["logits"].Floats[^d.VocabularySize..];
+
+        var step = new GraphBuilder();
+        Value x = LlamaDecoder.Embed(step, d, step.Input("ids", DType.I32, 1, 1));
+        step.Output("logits", LlamaDecoder.Head(step, d, LlamaDecoder.Layers(step, d, x, step.Input("positions", DType.I32, 1, 1), cached: true)));
+        using IPlan plan = executor.Prepare(step.Build(), new WeightBinding("golden", weights));
+        var chosen = new int[steps];
+        var logits = new List<float>();
+        for (int i = 0; i < steps; i++)
+        {
+            logits.AddRange(last);
+            chosen[i] = Largest(last);
+            plan.Input("ids").Ints[0] = chosen[i];
+            plan.Input("positions").Ints[0] = expanded.Length + i;
+            plan.Run(cache);
+            last = plan.Output("logits").Floats.ToArray();
+        }
+        return (chosen, [.. logits]);
+    }
+
+    /// <summary>The graph from pixels and ids to logits [B, T, V].</summary>
+    internal static Value Record(GraphBuilder g, LlavaConfig config, Shape ids, Shape pixels, int places, bool cached, bool masked)
+    {
+        Value pictures = LlavaModel.Projector(g, config, LlavaModel.VisionEncoder(g, config, g.Input("pixels", DType.F32, pixels.Axes)));
+        Value? bias = masked ? g.Input("bias", DType.F32, ids[0], 1, ids[1], ids[1]) : null;
+        Value hidden = LlavaModel.Decoder(g, config, g.Input("ids", DType.I32, ids.Axes), g.Input("places", DType.I32, places),
+            pictures, g.Input("positions", DType.I32, ids.Axes), cached, bias);
+        return LlavaModel.Head(g, config, hidden);
+    }
+
+    internal static Dictionary<string, HostTensor> Inputs(Shape shape, int[] ids, int[] places, HostTensor pixels, HostTensor? positions, HostTensor? mask)
+    {
+        int length = shape[1];
+        var inputs = new Dictionary<string, HostTensor>
+        {
+            ["pixels"] = pixels,
+            ["ids"] = HostTensor.From(shape, ids),
+            ["places"] = HostTensor.From(new Shape(places.Length), places),
+            ["positions"] = positions ?? HostTensor.From(shape, Enumerable.Range(0, ids.Length).Select(i => i % length).ToArray()),
+        };
+        if (mask is null)
+            return inputs;
+        // Causal, and padding hidden; padding sees itself, so that no row is without a key.
+        var bias = new HostTensor(DType.F32, new Shape(shape[0], 1, length, length));
+        for (int i = 0; i < bias.Floats.Length; i++)
+        {
+            int key = i % length, query = i / length % length, row = i / length / length;
+            bias.Floats[i] = key == query || (key < query && mask.Ints[row * length + key] != 0) ? 0 : float.NegativeInfinity;
+        }
+        inputs["bias"] = bias;
+        return inputs;
+    }
+
+    private static int Largest(ReadOnlySpan<float> logits)
+    {
+        int best = 0;
+        for (int i = 1; i < logits.Length; i++)
+            if (logits[i] > logits[best])
+                best = i;
+        return best;
+    }
+}
