@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VlmSdk.Decoding;
 
 namespace VlmSdk.Queries;
@@ -52,7 +53,7 @@ internal static class AnswerLength
     /// <summary>Fewest tokens an answer's grammar can close all its tags in, and the most a cache has room for.</summary>
     internal const int Least = 16, Most = 256;
 
-    internal static int Checked(int tokens) => tokens is >= Least and <= Most
+    internal static int Checked(int tokens, [CallerMemberName] string option = "") => tokens is >= Least and <= Most
         ? tokens
-        : throw new ArgumentOutOfRangeException(nameof(DescribeOptions.MaxTokens), tokens, $"An answer has {Least} to {Most} tokens at the most.");
+        : throw new ArgumentOutOfRangeException(option, tokens, $"An answer has {Least} to {Most} tokens at the most.");
 }
