@@ -88,7 +88,10 @@ internal static class ModelBenchmarks
         {
             using FileStream file = File.OpenRead(path);
             file.ReadExactly(buffer);
-        }, $"{note}; allocates {allocated / 1e6:0.00} MB, {allocated / size:0.000} of the file; limit: the file's bytes read into memory at hand", rounds) { Bytes = size });
+        }, $"{note}; allocates {allocated / 1e6:0.00} MB, {allocated / size:0.000} of the file; limit: the file's bytes read into memory at hand", rounds)
+        {
+            Bytes = size,
+        });
     }
 
     /// <summary>Two plain shapes before a graded ground.</summary>
@@ -103,7 +106,8 @@ internal static class ModelBenchmarks
                 bool blue = dx * dx + dy * dy < height * height / 36;
                 byte grey = (byte)(90 + 80 * y / height);
                 (byte r, byte g, byte b) = red ? ((byte)200, (byte)30, (byte)30) : blue ? ((byte)30, (byte)50, (byte)200) : (grey, grey, grey);
-                (rgba[4 * (y * width + x)], rgba[4 * (y * width + x) + 1], rgba[4 * (y * width + x) + 2], rgba[4 * (y * width + x) + 3]) = (r, g, b, 255);
+                ReadOnlySpan<byte> pixel = [r, g, b, 255];
+                pixel.CopyTo(rgba.AsSpan(4 * (y * width + x)));
             }
         return new PixelBuffer(width, height, PixelFormat.Rgba8, rgba);
     }

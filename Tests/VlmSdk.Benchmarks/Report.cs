@@ -18,6 +18,9 @@ internal sealed record Result(string Name, string Note, int Threads, string Isa,
 {
     /// <summary>The machine was too busy with other things for the medians to be trusted.</summary>
     public bool Noisy => Spread > 0.15;
+
+    /// <summary>The work was faster than its limit, so the limit was disturbed and the ratio says nothing.</summary>
+    public bool LimitMissed { get; init; }
 }
 
 /// <summary>Prints results as they come and keeps them for a JSON file.</summary>
@@ -40,6 +43,8 @@ internal sealed class Report
         _results.Add(result);
         Console.WriteLine($"{result.Name} [{result.Isa}, {result.Threads} {(result.Threads == 1 ? "thread" : "threads")}] ({result.Note})");
         Console.WriteLine("  " + string.Join("; ", result.Figures.Select(f => $"{f.Name} {Shown(f.Value)}{(f.Unit.Length > 0 ? " " + f.Unit : "")}")));
+        if (result.LimitMissed)
+            Console.WriteLine("  LIMIT MISSED: the work was faster than its limit, so other programs disturbed the limit; this ratio says nothing.");
         if (result.Noisy)
             Console.WriteLine($"  NOISY: the middle half of the times spreads over {result.Spread:P0} of the median; trust the bests and ratios only, or measure again on an idle machine.");
     }
