@@ -69,6 +69,26 @@ internal sealed unsafe class NativePlan : IPlan
         cache?.Advance(_tokens);
     }
 
+    /// <summary>
+    /// Runs once, operation by operation, and adds each one's <see cref="System.Diagnostics.Stopwatch"/> ticks and a count
+    /// to the entry of its kernel. For measurements; the result is that of <see cref="Run"/>.
+    /// </summary>
+    internal void RunTimed(KvCache? cache, Span<long> ticks, Span<int> counts)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        NativeCache view = _slots.Length > 0 ? View(cache) : default;
+        var operations = (NativeOp*)_operations.Pointer;
+        for (int i = 0; i < _count; i++)
+        {
+            long failed = 0, start = System.Diagnostics.Stopwatch.GetTimestamp();
+            NativeMethods.Check(NativeMethods.Run(_context, operations + i, 1, _slots.Length > 0 ? &view : null, &failed));
+            ticks[operations[i].Kind] += System.Diagnostics.Stopwatch.GetTimestamp() - start;
+            counts[operations[i].Kind]++;
+        }
+        GC.KeepAlive(_kept);
+        cache?.Advance(_tokens);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
