@@ -25,6 +25,13 @@ internal static class ByteAlphabet
     /// <summary>The stand-in of a byte.</summary>
     internal static char CharacterOf(byte value) => Characters[value];
 
+    /// <summary>The spelling of bytes.</summary>
+    internal static string Encode(byte[] bytes) => string.Create(bytes.Length, bytes, (spelling, from) =>
+    {
+        for (int i = 0; i < from.Length; i++)
+            spelling[i] = Characters[from[i]];
+    });
+
     /// <summary>The bytes a spelling stands for; a spelling with any other character is its own UTF-8.</summary>
     internal static byte[] Decode(string spelling)
     {

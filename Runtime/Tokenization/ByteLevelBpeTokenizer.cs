@@ -8,13 +8,13 @@ namespace VlmSdk.Tokenization;
 /// </summary>
 public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
 {
-    private readonly Dictionary<(int Left, int Right), (int Rank, int Merged)> _merges;
+    private readonly MergeTable _merges;
     private readonly Dictionary<string, int> _pieces = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _spans;
     private readonly int[] _byteIds = new int[256];
     private readonly int _longest;
+    private readonly bool _wholePieces;
     private readonly PreTokenizer _splitter;
-    private readonly SpellingMatcher _added;
 
     /// <summary>Builds the tokenizer from a table.</summary>
     /// <param name="vocabulary">Spellings in the byte alphabet; every byte of UTF-8 text needs an entry.</param>
@@ -22,9 +22,21 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
     /// <param name="preTokenizer">How text is split first.</param>
     /// <exception cref="CheckpointException">A merge is malformed or names no token, or a byte has no token.</exception>
     public ByteLevelBpeTokenizer(TokenizerVocabulary vocabulary, IReadOnlyList<string> merges, PreTokenizer preTokenizer)
-        : base(vocabulary, new TextRules(), id => Piece(vocabulary, id))
+        : this(vocabulary, MergeTable.Parse(vocabulary, merges), preTokenizer, preTokenizer.TakesWholePieces, AddedTokens(vocabulary), null) { }
+
+    /// <summary>Builds the tokenizer with added tokens and a normaliser of its own.</summary>
+    internal ByteLevelBpeTokenizer(
+        TokenizerVocabulary vocabulary,
+        IReadOnlyList<(string Left, string Right)>? merges,
+        PreTokenizer preTokenizer,
+        bool wholePieces,
+        IEnumerable<AddedToken> added,
+        ITextNormalizer? normalizer,
+        bool normalizesFirst = false)
+        : base(vocabulary, new TextRules(), added, normalizer, id => Piece(vocabulary, id), normalizesFirst)
     {
         _splitter = preTokenizer;
+        _wholePieces = wholePieces;
         for (int id = 0; id < vocabulary.Tokens.Count; id++)
         {
             // A control token's spelling must stay text, so merging may never arrive at it.
@@ -40,35 +52,20 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
             if (!_pieces.TryGetValue(ByteAlphabet.CharacterOf((byte)value).ToString(), out _byteIds[value]) && value is not (0xC0 or 0xC1 or >= 0xF5))
                 throw vocabulary.Fault("tokens", $"byte 0x{value:X2} has no token ('{ByteAlphabet.CharacterOf((byte)value)}'), so not every text can be spelt.");
         }
-        if (merges.Count > TokenizerVocabulary.MaxMerges)
-            throw vocabulary.Fault("merges", $"has {merges.Count} entries; at most {TokenizerVocabulary.MaxMerges} are accepted.");
-        _merges = new(merges.Count);
-        for (int rank = 0; rank < merges.Count; rank++)
-            AddMerge(vocabulary, merges[rank], rank);
-        _added = new SpellingMatcher(vocabulary.Ids.Where(e => vocabulary.Types[e.Value] is TokenType.Control or TokenType.UserDefined));
+        _merges = merges is null ? new MergeTable(_pieces) : new MergeTable(vocabulary, merges);
     }
 
-    private protected override void Encode(string text, bool allowControl, List<int> ids)
-    {
-        int begun = 0;
-        for (int at = 0; !_added.IsEmpty && at < text.Length; at++)
-        {
-            int length = _added.Match(text, at, out int id);
-            if (length == 0)
-                continue;
-            // A refused control spelling still uses up its text: nothing shorter inside it is taken.
-            if (allowControl || Vocabulary.Types[id] == TokenType.UserDefined)
-            {
-                EncodePlain(text.AsSpan(begun, at - begun), ids);
-                ids.Add(id);
-                begun = at + length;
-            }
-            at += length - 1;
-        }
-        EncodePlain(text.AsSpan(begun), ids);
-    }
+    /// <summary>
+    /// A tokenizer whose merges are the tokens themselves: two neighbours merge at the rank, which is the order of ids, of
+    /// what they spell together. A piece that is a token is taken whole.
+    /// </summary>
+    /// <param name="vocabulary">Spellings in the byte alphabet.</param>
+    /// <param name="preTokenizer">How text is split first.</param>
+    /// <param name="normalizer">Rewrites the whole text before control tokens are sought, if any.</param>
+    internal static ByteLevelBpeTokenizer FromRanks(TokenizerVocabulary vocabulary, PreTokenizer preTokenizer, ITextNormalizer? normalizer) =>
+        new(vocabulary, null, preTokenizer, wholePieces: true, AddedTokens(vocabulary), normalizer, normalizesFirst: true);
 
-    private void EncodePlain(ReadOnlySpan<char> text, List<int> ids)
+    private protected override void EncodeText(ReadOnlySpan<char> text, bool first, List<int> ids)
     {
         foreach ((int start, int length) in _splitter.Split(text))
             EncodePiece(text.Slice(start, length), ids);
@@ -78,7 +75,7 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
     {
         var bytes = new byte[Encoding.UTF8.GetByteCount(piece)];
         Encoding.UTF8.GetBytes(piece, bytes);
-        if (_splitter.TakesWholePieces && bytes.Length <= _longest)
+        if (_wholePieces && bytes.Length <= _longest)
         {
             Span<char> spelling = stackalloc char[bytes.Length];
             for (int i = 0; i < bytes.Length; i++)
@@ -92,36 +89,15 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
         var symbols = new int[bytes.Length];
         for (int i = 0; i < bytes.Length; i++)
             symbols[i] = _byteIds[bytes[i]];
-        new MergeQueue<Rules>(new Rules(_merges), symbols, symbols.Length).Run(ids);
+        new MergeQueue<MergeTable>(_merges, symbols, symbols.Length).Run(ids);
     }
 
-    private void AddMerge(TokenizerVocabulary vocabulary, string merge, int rank)
-    {
-        int space = merge.IndexOf(' ');
-        if (space <= 0 || space == merge.Length - 1 || merge.IndexOf(' ', space + 1) >= 0)
-            throw vocabulary.Fault("merges", $"merge {rank} is '{merge}'; it must be two spellings with one space between.");
-        ReadOnlySpan<char> left = merge.AsSpan(0, space), right = merge.AsSpan(space + 1);
-        if (!vocabulary.Ids.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(string.Concat(left, right), out int merged) ||
-            !FindPart(left, out int a) || !FindPart(right, out int b))
-            throw vocabulary.Fault("merges", $"merge {rank}, '{merge}', names a spelling that no token has.");
-        // The first of equal pairs has the lower rank and stays.
-        if (vocabulary.Types[merged] is TokenType.Normal or TokenType.UserDefined)
-            _merges.TryAdd((a, b), (rank, merged));
-
-        bool FindPart(ReadOnlySpan<char> part, out int id) =>
-            vocabulary.Ids.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(part, out id);
-    }
+    private static IEnumerable<AddedToken> AddedTokens(TokenizerVocabulary vocabulary) =>
+        from entry in vocabulary.Ids
+        let type = vocabulary.Types[entry.Value]
+        where type is TokenType.Control or TokenType.UserDefined
+        select new AddedToken(entry.Value, entry.Key) { IsControl = type == TokenType.Control };
 
     private static (byte[] Bytes, TokenPieceKind Kind) Piece(TokenizerVocabulary vocabulary, int id) =>
         (ByteAlphabet.Decode(vocabulary.Tokens[id]), vocabulary.Types[id] == TokenType.Control ? TokenPieceKind.Control : TokenPieceKind.Bytes);
-
-    private readonly struct Rules(Dictionary<(int, int), (int Rank, int Merged)> merges) : IMergeRules
-    {
-        public bool TryMerge(int left, int right, out uint key, out int merged)
-        {
-            bool found = merges.TryGetValue((left, right), out (int Rank, int Merged) entry);
-            (key, merged) = ((uint)entry.Rank, entry.Merged);
-            return found;
-        }
-    }
 }

@@ -54,15 +54,42 @@ public enum TokenPieceKind
 /// <param name="Kind">How the bytes take part.</param>
 public readonly record struct TokenPiece(ReadOnlyMemory<byte> Bytes, TokenPieceKind Kind);
 
+/// <summary>What takes the place of bytes that are no UTF-8.</summary>
+public enum InvalidBytes
+{
+    /// <summary>One U+FFFD per maximal invalid part.</summary>
+    OnePerPart,
+    /// <summary>One U+FFFD per invalid byte, as SentencePiece has it.</summary>
+    OnePerByte,
+    /// <summary>
+    /// A run of byte tokens that is not valid as a whole becomes one U+FFFD per byte of the run, as the byte fallback of
+    /// tokenizer.json has it. A stream that has shown characters of such a run already replaces only the rest of it.
+    /// </summary>
+    WholeRun,
+}
+
+/// <summary>Which spaces at the beginning of a text are left out.</summary>
+public enum LeadingSpace
+{
+    /// <summary>None.</summary>
+    Kept,
+    /// <summary>One of the first piece, if it is a text piece: the dummy prefix.</summary>
+    OfFirstPiece,
+    /// <summary>One of each text piece until text appears, as with removal of extra whitespace.</summary>
+    OfEachPieceBeforeText,
+    /// <summary>One of the joined text.</summary>
+    OfText,
+}
+
 /// <summary>How the pieces of a vocabulary become text.</summary>
 public sealed record TextRules
 {
-    /// <summary>One U+FFFD per invalid byte, as SentencePiece has it, instead of one per maximal invalid part.</summary>
-    public bool ReplaceEachByte { get; init; }
+    /// <summary>What takes the place of invalid bytes.</summary>
+    public InvalidBytes Invalid { get; init; }
 
     /// <summary>A control token ends a run of bytes even when it is left out of the text.</summary>
     public bool ControlEndsCharacter { get; init; }
 
-    /// <summary>The first text piece loses one leading space, the dummy prefix.</summary>
-    public bool DropLeadingSpace { get; init; }
+    /// <summary>Which leading spaces are left out.</summary>
+    public LeadingSpace Dropped { get; init; }
 }

@@ -10,7 +10,7 @@ public sealed class PreTokenizer
 {
     private readonly PreTokenizerStage[] _stages;
 
-    private PreTokenizer(string name, bool wholePieces, bool addsBegin, params PreTokenizerStage[] stages)
+    internal PreTokenizer(string name, bool wholePieces, bool addsBegin, params PreTokenizerStage[] stages)
     {
         Name = name;
         TakesWholePieces = wholePieces;
@@ -46,6 +46,21 @@ public sealed class PreTokenizer
             new MatchStage(DeepSeekPatterns.Newline), new MatchStage(DeepSeekPatterns.Letters), new MatchStage(DeepSeekPatterns.Punctuation),
             new TrailingSpaceStage(), new MatchStage(DeepSeekPatterns.Ideographs), new MatchStage(WordPatterns.OneDigit)),
         _ => null,
+    };
+
+    /// <summary>The splitting by one regular expression, or null when it is not one this library reads.</summary>
+    internal static PreTokenizer? FromPattern(string pattern) =>
+        StageOf(pattern) is { } stage ? new(pattern, false, false, stage) : null;
+
+    /// <summary>The stage that splits at the matches of an expression; null when it cannot be read.</summary>
+    internal static PreTokenizerStage? StageOf(string pattern) => pattern switch
+    {
+        WordPatterns.Gpt2Expression => new MatchStage(WordPatterns.Gpt2),
+        WordPatterns.Llama3Expression => new MatchStage((text, at) => WordPatterns.Llama3(text, at, digits: 3)),
+        WordPatterns.Qwen2Expression => new MatchStage((text, at) => WordPatterns.Llama3(text, at, digits: 1)),
+        WordPatterns.TekkenExpression => new MatchStage(WordPatterns.Tekken),
+        @"\s+$" => new TrailingSpaceStage(),
+        _ => SplitPattern.TryParse(pattern) is { } other ? new MatchStage(other.Match) : null,
     };
 
     /// <summary>The pieces of a text, in order and without gaps, as start and length.</summary>
@@ -96,6 +111,25 @@ internal sealed class MatchStage(Matcher match) : PreTokenizerStage
         }
         if (gap < piece.Length)
             parts.Add((offset + gap, piece.Length - gap));
+    }
+}
+
+/// <summary>Cuts behind, or before, each occurrence of a character.</summary>
+internal sealed class CutStage(char mark, bool behind) : PreTokenizerStage
+{
+    internal override void Split(ReadOnlySpan<char> piece, int offset, List<(int Start, int Length)> parts)
+    {
+        int begun = 0;
+        for (int at = 0; at < piece.Length; at++)
+        {
+            int cut = behind ? at + 1 : at;
+            if (piece[at] != mark || cut == begun)
+                continue;
+            parts.Add((offset + begun, cut - begun));
+            begun = cut;
+        }
+        if (begun < piece.Length)
+            parts.Add((offset + begun, piece.Length - begun));
     }
 }
 

@@ -12,8 +12,8 @@ public sealed class TokenTextAssembler
     private readonly TextRules _rules;
     private readonly StringBuilder _text = new();
     private readonly byte[] _tail = new byte[4];
-    private int _held;
-    private bool _begun;
+    private int _held, _run, _runStart;
+    private bool _begun, _spoilt;
 
     /// <summary>Starts a text.</summary>
     public TokenTextAssembler(TextRules rules) => _rules = rules;
@@ -23,23 +23,32 @@ public sealed class TokenTextAssembler
     /// <param name="skipControl">Leaves the spelling of control tokens out.</param>
     public void Append(TokenPiece piece, bool skipControl)
     {
-        ReadOnlySpan<byte> bytes = piece.Bytes.Span;
-        if (piece.Kind == TokenPieceKind.Text || (piece.Kind == TokenPieceKind.Control && _rules.ControlEndsCharacter))
-            EndCharacter();
-        if (piece.Kind == TokenPieceKind.Control && skipControl)
+        bool control = piece.Kind == TokenPieceKind.Control, shown = !control || !skipControl;
+        bool wholeRuns = _rules.Invalid == InvalidBytes.WholeRun;
+        if (piece.Kind == TokenPieceKind.Text || (control && (_rules.ControlEndsCharacter || (shown && wholeRuns))))
+            EndRun();
+        if (!shown)
             return;
-        if (piece.Kind == TokenPieceKind.Text && !_begun && _rules.DropLeadingSpace && bytes is [(byte)' ', ..])
+        ReadOnlySpan<byte> bytes = piece.Bytes.Span;
+        if (!_begun && bytes is [(byte)' ', ..] && DropsSpaceOf(piece.Kind))
             bytes = bytes[1..];
-        // The first token that shows anything ends the search for the dummy prefix.
-        _begun |= piece.Kind != TokenPieceKind.Control && !piece.Bytes.IsEmpty;
+        // What ends the search for the dummy prefix: the first token that shows anything, or the first text.
+        _begun |= _rules.Dropped switch
+        {
+            LeadingSpace.OfText => !piece.Bytes.IsEmpty,
+            LeadingSpace.OfEachPieceBeforeText => !control && !bytes.IsEmpty,
+            _ => !control && !piece.Bytes.IsEmpty,
+        };
         foreach (byte value in bytes)
             Add(value);
+        if (wholeRuns && piece.Kind != TokenPieceKind.Bytes)
+            EndRun();
     }
 
     /// <summary>Ends the text: a tail that is no character is replaced. The next piece begins a new text.</summary>
     public void End()
     {
-        EndCharacter();
+        EndRun();
         _begun = false;
     }
 
@@ -48,11 +57,26 @@ public sealed class TokenTextAssembler
     {
         string text = _text.ToString();
         _text.Clear();
+        // What has been shown cannot be taken back.
+        (_runStart, _run) = (0, _held);
         return text;
     }
 
+    private bool DropsSpaceOf(TokenPieceKind kind) => _rules.Dropped switch
+    {
+        LeadingSpace.Kept => false,
+        LeadingSpace.OfText => true,
+        _ => kind == TokenPieceKind.Text,
+    };
+
     private void Add(byte value)
     {
+        _run++;
+        if (_spoilt)
+        {
+            _text.Append('\uFFFD');
+            return;
+        }
         _tail[_held++] = value;
         while (_held > 0)
         {
@@ -61,21 +85,32 @@ public sealed class TokenTextAssembler
                 return;
             if (status == OperationStatus.Done)
                 _text.Append(rune.ToString());
-            else
-                Replace(used);
+            else if (Replace(used))
+                return;
             Drop(used);
         }
     }
 
-    private void EndCharacter()
+    private void EndRun()
     {
-        if (_held == 0)
-            return;
-        Replace(_held);
-        _held = 0;
+        if (_held > 0)
+            Replace(_held);
+        (_held, _run, _runStart, _spoilt) = (0, 0, _text.Length, false);
     }
 
-    private void Replace(int bytes) => _text.Append('\uFFFD', _rules.ReplaceEachByte ? bytes : 1);
+    // Puts U+FFFD in the place of invalid bytes; true when they spoil the whole run.
+    private bool Replace(int bytes)
+    {
+        if (_rules.Invalid != InvalidBytes.WholeRun)
+        {
+            _text.Append('\uFFFD', _rules.Invalid == InvalidBytes.OnePerByte ? bytes : 1);
+            return false;
+        }
+        _text.Length = _runStart;
+        _text.Append('\uFFFD', _run);
+        (_held, _spoilt) = (0, true);
+        return true;
+    }
 
     private void Drop(int bytes)
     {

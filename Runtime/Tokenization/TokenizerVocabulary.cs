@@ -32,13 +32,20 @@ public sealed class TokenizerVocabulary
     /// <summary>Longest spelling accepted, in UTF-16 units.</summary>
     public const int MaxSpelling = 4096;
 
+    /// <summary>Most bytes accepted of a file that holds only a tokenizer.</summary>
+    public const int MaxFileBytes = 64 << 20;
+
+    private readonly string _keyPrefix;
+
     /// <summary>Checks a table.</summary>
     /// <param name="source">File it comes from, for messages.</param>
     /// <param name="tokens">Spellings by id, distinct and not empty.</param>
     /// <param name="types">Kinds by id; all normal when omitted.</param>
+    /// <param name="keyPrefix">What goes before the names of parts in messages.</param>
     /// <exception cref="CheckpointException">There are too many tokens, lengths differ, a spelling is empty, too long or double, or a kind is unknown.</exception>
-    public TokenizerVocabulary(string source, IReadOnlyList<string> tokens, IReadOnlyList<int>? types = null)
+    public TokenizerVocabulary(string source, IReadOnlyList<string> tokens, IReadOnlyList<int>? types = null, string keyPrefix = "tokenizer.ggml.")
     {
+        _keyPrefix = keyPrefix;
         Source = source;
         Tokens = tokens;
         if (tokens.Count == 0)
@@ -83,11 +90,14 @@ public sealed class TokenizerVocabulary
     /// <summary>Whether a begin token goes before every text.</summary>
     public bool AddsBegin { get; init; }
 
+    /// <summary>The token that training put behind every text, if there is one.</summary>
+    public int? ClosingId { get; init => field = Checked(value, "eos_token_id"); }
+
     internal TokenType[] Types { get; }
 
     internal Dictionary<string, int> Ids { get; }
 
-    internal CheckpointException Fault(string key, string fault) => new(Source, $"tokenizer.ggml.{key}", fault);
+    internal CheckpointException Fault(string key, string fault) => new(Source, _keyPrefix + key, fault);
 
     private int? Checked(int? id, string key) => id is null || (uint)id < (uint)Tokens.Count
         ? id
