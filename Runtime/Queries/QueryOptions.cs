@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using VlmSdk.Decoding;
 
 namespace VlmSdk.Queries;
@@ -53,7 +52,7 @@ internal static class AnswerLength
     /// <summary>Fewest tokens an answer's grammar can close all its tags in, and the most a cache has room for.</summary>
     internal const int Least = 16, Most = 256;
 
-    internal static int Checked(int tokens, [CallerMemberName] string option = "") => tokens is >= Least and <= Most
-        ? tokens
-        : throw new ArgumentOutOfRangeException(option, tokens, $"An answer has {Least} to {Most} tokens at the most.");
+    internal static int Checked(int maxTokens) => maxTokens is >= Least and <= Most
+        ? maxTokens
+        : throw new ArgumentOutOfRangeException(nameof(maxTokens), maxTokens, $"An answer has {Least} to {Most} tokens at the most.");
 }
