@@ -121,7 +121,6 @@ internal sealed class Trainer : IDisposable
                 {
                     saved = State.Seconds;
                     Save(log, validation);
-                    since = State.Seconds;
                 }
             }
             Save(log, validation);

@@ -137,7 +137,14 @@ public sealed class TrainingRunTests
 
     private TrainOptions Options(string name, int steps) => new()
     {
-        Out = Path.Combine(_folder, name), Scenes = _folder, Steps = steps, Batch = 2, TextLength = 64, Threads = 1, ValidationScenes = 0, EncoderShare = 0.25,
+        Out = Path.Combine(_folder, name),
+        Scenes = _folder,
+        Steps = steps,
+        Batch = 2,
+        TextLength = 64,
+        Threads = 1,
+        ValidationScenes = 0,
+        EncoderShare = 0.25,
     };
 
     private ProgressLog Log(string name) => new(Path.Combine(_folder, name), console: null);
