@@ -1,3 +1,5 @@
+// Long file: one fixture with one loaded model, and every promise of the public surface.
+
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models.Scout;
