@@ -200,7 +200,11 @@ public sealed class VlmModel : IAsyncDisposable
         if (!ScoutPrompt.CanGround(text))
             return Task.FromResult<GroundingResult>(new NotInView
             {
-                Phrase = phrase, Presence = 0, Detections = [], UnknownWords = text.Unknown, FoldedWords = text.Folded,
+                Phrase = phrase,
+                Presence = 0,
+                Detections = [],
+                UnknownWords = text.Unknown,
+                FoldedWords = text.Folded,
             });
         return RunAsync<GroundingResult>(token =>
         {
@@ -219,7 +223,11 @@ public sealed class VlmModel : IAsyncDisposable
                 ? new NotInView { Phrase = phrase, Presence = presence, Detections = [], UnknownWords = text.Unknown, FoldedWords = text.Folded, Statistics = statistics }
                 : new Grounded
                 {
-                    Phrase = phrase, Presence = presence, UnknownWords = text.Unknown, FoldedWords = text.Folded, Statistics = statistics,
+                    Phrase = phrase,
+                    Presence = presence,
+                    UnknownWords = text.Unknown,
+                    FoldedWords = text.Folded,
+                    Statistics = statistics,
                     Detections = reader.Detections.Select(d => d with { Confidence = d.Confidence * presence }).ToArray(),
                 };
         }, cancellationToken);

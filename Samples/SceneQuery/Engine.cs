@@ -105,11 +105,17 @@ internal sealed unsafe class Engine : IDisposable
         // Drawing over the target waits, on the GPU, until the capture has read the frame before.
         var wait = new SemaphoreSubmitInfo
         {
-            SType = StructureType.SemaphoreSubmitInfo, Semaphore = _read, Value = _frame - 1, StageMask = PipelineStageFlags2.AllCommandsBit,
+            SType = StructureType.SemaphoreSubmitInfo,
+            Semaphore = _read,
+            Value = _frame - 1,
+            StageMask = PipelineStageFlags2.AllCommandsBit,
         };
         var signal = new SemaphoreSubmitInfo
         {
-            SType = StructureType.SemaphoreSubmitInfo, Semaphore = _drawn, Value = _frame, StageMask = PipelineStageFlags2.AllCommandsBit,
+            SType = StructureType.SemaphoreSubmitInfo,
+            Semaphore = _drawn,
+            Value = _frame,
+            StageMask = PipelineStageFlags2.AllCommandsBit,
         };
         var buffer = new CommandBufferSubmitInfo { SType = StructureType.CommandBufferSubmitInfo, CommandBuffer = commands };
         var submit = new SubmitInfo2

@@ -95,7 +95,10 @@ internal sealed record SceneQueryRun(string Question, IReadOnlyList<string> Phra
                 r.Presence,
                 Detections = r.Detections.Select(d => new
                 {
-                    d.Phrase, Box = new[] { d.Box.Left, d.Box.Top, d.Box.Right, d.Box.Bottom }, d.Confidence, d.BoxConfidence,
+                    d.Phrase,
+                    Box = new[] { d.Box.Left, d.Box.Top, d.Box.Right, d.Box.Bottom },
+                    d.Confidence,
+                    d.BoxConfidence,
                 }),
                 r.UnknownWords,
                 r.FoldedWords,

@@ -42,8 +42,14 @@ internal sealed record ImageCommand(string Image, string Model, Backend Backend,
         if (Json)
             Shell.WriteJson(new
             {
-                Image, Model, Phrase = phrase, InView = result is Grounded, result.Presence,
-                Detections = result.Detections.Select(Plain), result.UnknownWords, result.FoldedWords,
+                Image,
+                Model,
+                Phrase = phrase,
+                InView = result is Grounded,
+                result.Presence,
+                Detections = result.Detections.Select(Plain),
+                result.UnknownWords,
+                result.FoldedWords,
             });
         else if (result is NotInView)
             Console.WriteLine($"not in view (presence {result.Presence:0.00})");
@@ -64,7 +70,10 @@ internal sealed record ImageCommand(string Image, string Model, Backend Backend,
 
     private static object Plain(Detection d) => new
     {
-        d.Phrase, Box = new[] { d.Box.Left, d.Box.Top, d.Box.Right, d.Box.Bottom }, d.Confidence, d.BoxConfidence,
+        d.Phrase,
+        Box = new[] { d.Box.Left, d.Box.Top, d.Box.Right, d.Box.Bottom },
+        d.Confidence,
+        d.BoxConfidence,
     };
 
     private void Report(IReadOnlyList<string> unknown, IReadOnlyList<string> folded)
