@@ -10,9 +10,9 @@ for project in Tests/*/*.Tests.csproj; do
     name=$(basename "$project" .csproj)
     echo "== $name"
     log=$(mktemp)
-    dotnet run --project "$project" -c Release --no-build -- --progress off "$@" 2>&1 | tee "$log"
+    dotnet run --project "$project" -c Release --no-build -- --progress off --no-ansi "$@" 2>&1 | tee "$log"
     code=${PIPESTATUS[0]}
-    count() { sed -n "s/^ *$1: *\([0-9][0-9]*\).*/\1/p" "$log" | tail -n 1; }
+    count() { sed -e 's/\x1b\[[0-9;]*m//g' "$log" | sed -n "s/^ *$1: *\([0-9][0-9]*\).*/\1/p" | tail -n 1; }
     p=$(count succeeded); f=$(count failed); s=$(count skipped)
     rm -f "$log"
     # 8 means that no test ran, which a filter given on the command line may bring about.
