@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using SkiaSharp;
+using VlmSdk.Imaging;
 
 namespace VlmSdk.Samples.TrainScout;
 
@@ -85,15 +86,15 @@ internal static class LossChart
         double top = curves.Where(c => c.Key.EndsWith("loss", StringComparison.Ordinal)).SelectMany(c => c.Value).Select(p => p.Value).DefaultIfEmpty(1).Max();
         using var grey = new SKPaint { Color = SKColors.LightGray, StrokeWidth = 1 };
         using var ink = new SKPaint { Color = SKColors.Black, IsAntialias = true };
-        using var font = new SKFont { Size = 13 };
+        using var type = new Typesetter(builtIn: false, 13);
         for (int i = 0; i <= 5; i++)
         {
             float y = Height - Margin - i / 5f * (Height - 2 * Margin);
             canvas.DrawLine(Margin, y, Width - Margin, y, grey);
-            canvas.DrawText((top * i / 5).ToString("f2", CultureInfo.InvariantCulture), 8, y + 4, SKTextAlign.Left, font, ink);
-            canvas.DrawText((i / 5f).ToString("f1", CultureInfo.InvariantCulture), Width - Margin + 8, y + 4, SKTextAlign.Left, font, ink);
+            type.Draw(canvas, (top * i / 5).ToString("f2", CultureInfo.InvariantCulture), 8, y - 8, ink);
+            type.Draw(canvas, (i / 5f).ToString("f1", CultureInfo.InvariantCulture), Width - Margin + 8, y - 8, ink);
         }
-        canvas.DrawText(string.Create(CultureInfo.InvariantCulture, $"images, 0 to {last:f0}; losses left, shares right"), Margin, Height - 16, SKTextAlign.Left, font, ink);
+        type.Draw(canvas, string.Create(CultureInfo.InvariantCulture, $"images, 0 to {last:f0}; losses left, shares right"), Margin, Height - 30, ink);
 
         SKColor[] colours = [SKColors.SteelBlue, SKColors.Navy, SKColors.SeaGreen, SKColors.DarkOrange, SKColors.Crimson];
         int index = 0;
@@ -113,7 +114,7 @@ internal static class LossChart
             }
             using SKPath line = builder.Detach();
             canvas.DrawPath(line, paint);
-            canvas.DrawText(string.Create(CultureInfo.InvariantCulture, $"{name} {points[^1].Value:f3}"), Margin + index * 170, 28, SKTextAlign.Left, font, label);
+            type.Draw(canvas, string.Create(CultureInfo.InvariantCulture, $"{name} {points[^1].Value:f3}"), Margin + index * 170, 14, label);
             index++;
         }
         using SKImage image = surface.Snapshot();
