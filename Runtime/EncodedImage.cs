@@ -1,45 +1,37 @@
-using VlmSdk.Execution;
+using VlmSdk.Queries;
 using VlmSdk.Vision;
 
 namespace VlmSdk;
 
 /// <summary>
-/// A picture the model has looked at: its tokens stand in a KV cache, so any number of questions can be asked without
-/// encoding it again. Made by <see cref="VlmModel"/>, owned by the caller; dispose it when done. Queries on one image may
-/// run from several threads.
+/// A picture the model has looked at, so that any number of questions can be asked without encoding it again. Made by
+/// <see cref="VlmModel"/>, owned by the caller; dispose it when done. Queries on one image may run from several threads.
 /// </summary>
 public sealed class EncodedImage : IDisposable
 {
-    internal EncodedImage(VlmModel model, KvCache cache, CoordinateMap map, TimeSpan encodeTime, TimeSpan prefillTime)
-    {
-        Model = model;
-        Cache = cache;
-        Map = map;
-        EncodeTime = encodeTime;
-        PrefillTime = prefillTime;
-    }
+    internal EncodedImage(VlmModel model, EncodedView view) => (Model, View) = (model, view);
 
     internal VlmModel Model { get; }
 
-    internal KvCache Cache { get; }
+    internal EncodedView View { get; }
 
     /// <summary>The way from network pixels back to source pixels.</summary>
-    public CoordinateMap Map { get; }
+    public CoordinateMap Map => View.Map;
 
     /// <summary>Columns of the source picture.</summary>
-    public int Width => Map.SourceWidth;
+    public int Width => View.Width;
 
     /// <summary>Rows of the source picture.</summary>
-    public int Height => Map.SourceHeight;
+    public int Height => View.Height;
 
-    /// <summary>Picture tokens the decoder holds.</summary>
-    public int Tokens => Cache.Length;
+    /// <summary>Picture tokens the decoder reads.</summary>
+    public int Tokens => View.Tokens;
 
     /// <summary>Time the vision encoder and projector took.</summary>
-    public TimeSpan EncodeTime { get; }
+    public TimeSpan EncodeTime => View.EncodeTime;
 
-    /// <summary>Time the decoder took to read the picture tokens.</summary>
-    public TimeSpan PrefillTime { get; }
+    /// <summary>Time the decoder took to read the picture tokens; zero for models that read them with each prompt.</summary>
+    public TimeSpan PrefillTime => View.PrefillTime;
 
     internal bool IsDisposed { get; private set; }
 
@@ -47,6 +39,6 @@ public sealed class EncodedImage : IDisposable
     public void Dispose()
     {
         IsDisposed = true;
-        Cache.Dispose();
+        View.State.Dispose();
     }
 }

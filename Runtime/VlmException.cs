@@ -51,6 +51,13 @@ public sealed class UnsupportedOpException : VlmException
     }
 }
 
+/// <summary>A model was asked for something its family cannot do.</summary>
+public sealed class UnsupportedQueryException : VlmException
+{
+    /// <summary>Creates the exception; the message names the model, the query and what the model can do.</summary>
+    public UnsupportedQueryException(string message) : base(message) { }
+}
+
 /// <summary>An image could not be decoded or is outside the accepted limits.</summary>
 public sealed class ImageException : VlmException
 {

@@ -1,12 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
-using VlmSdk.Decoding;
 using VlmSdk.Execution;
-using VlmSdk.Models.Scout;
 using VlmSdk.Queries;
 using VlmSdk.Scheduling;
 using VlmSdk.Vision;
-using VlmSdk.Weights;
 
 namespace VlmSdk;
 
@@ -25,36 +22,34 @@ public sealed record VlmCapabilities(string Name, bool Describes, bool Answers, 
 /// </summary>
 public sealed class VlmModel : IAsyncDisposable
 {
-    private readonly ScoutRuntime _runtime;
+    private readonly IVlmRuntime _runtime;
     private readonly IExecutor _executor;
     private readonly VlmModelOptions _options;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _closing = new();
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _disposed;
 
-    private VlmModel(string name, ScoutCheckpoint checkpoint, VlmModelOptions options)
-    {
-        _options = options;
-        _executor = options.Executor ?? Backends.Create(options.Backend);
-        try
-        {
-            _runtime = new ScoutRuntime(checkpoint.Config, new WeightBinding(checkpoint.Source, checkpoint.Tensors), _executor);
-        }
-        catch when (options.Executor is null)
-        {
-            _executor.Dispose();
-            throw;
-        }
-        PatchGridSpec = ScoutProcessor.Spec(checkpoint.Config);
-        Capabilities = new VlmCapabilities(name, true, true, true,
-            ScoutVocabulary.Words.Where((_, id) => !ScoutVocabulary.IsControl(id) && !ScoutVocabulary.IsLocation(id)).ToArray());
-    }
+    private VlmModel(IVlmRuntime runtime, IExecutor executor, VlmModelOptions options) =>
+        (_runtime, _executor, _options) = (runtime, executor, options);
 
     /// <summary>What the model can do.</summary>
-    public VlmCapabilities Capabilities { get; }
+    public VlmCapabilities Capabilities => _runtime.Capabilities;
 
     /// <summary>The input the model wants; hand it to a capture, so that the capture makes it on the GPU.</summary>
-    public PatchGridSpec PatchGridSpec { get; }
+    /// <exception cref="UnsupportedQueryException">The input depends on the picture's size: see <see cref="PatchGridSpecFor"/>.</exception>
+    public PatchGridSpec PatchGridSpec => _runtime.GridFor(0, 0);
+
+    /// <summary>The input the model wants for pictures of one size, such as a render target's.</summary>
+    /// <param name="width">Columns, at least 1.</param>
+    /// <param name="height">Rows, at least 1.</param>
+    /// <exception cref="UnsupportedQueryException">The published rule has a step that grids do not know; pass whole pictures instead.</exception>
+    public PatchGridSpec PatchGridSpecFor(int width, int height)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        return _runtime.GridFor(width, height);
+    }
 
     /// <summary>Name of the executor that runs the model.</summary>
     public string ExecutorName => _executor.Name;
@@ -74,9 +69,17 @@ public sealed class VlmModel : IAsyncDisposable
         options ??= new VlmModelOptions();
         return Task.Run(() =>
         {
-            ScoutCheckpoint checkpoint = ScoutCheckpoint.Load(model);
-            cancellationToken.ThrowIfCancellationRequested();
-            return new VlmModel(model, checkpoint, options);
+            IExecutor executor = options.Executor ?? Backends.Create(options.Backend);
+            try
+            {
+                IVlmRuntime runtime = VlmRuntimes.Load(model, executor, options, cancellationToken);
+                return new VlmModel(runtime, executor, options);
+            }
+            catch when (options.Executor is null)
+            {
+                executor.Dispose();
+                throw;
+            }
         }, cancellationToken);
     }
 
@@ -95,7 +98,7 @@ public sealed class VlmModel : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(picture);
         ThrowIfDisposed();
-        return RunAsync(token => Encode(ImageProcessor.Process(picture, PatchGridSpec), token), cancellationToken);
+        return RunAsync(token => new EncodedImage(this, _runtime.Encode(picture, token)), cancellationToken);
     }
 
     /// <summary>Looks at a patch grid made elsewhere and disposes it, whatever the outcome.</summary>
@@ -108,11 +111,12 @@ public sealed class VlmModel : IAsyncDisposable
         using (grid)
         {
             ThrowIfDisposed();
-            if (!grid.Spec.GivesSameAs(PatchGridSpec))
+            PatchGridSpec wanted = _runtime.GridFor(grid.Map.SourceWidth, grid.Map.SourceHeight);
+            if (!grid.Spec.GivesSameAs(wanted))
                 throw new ShapeMismatchException(
-                    $"The patch grid {grid.Spec.Shape} was made by another specification than {Capabilities.Name} needs ({PatchGridSpec.Shape}); " +
+                    $"The patch grid {grid.Spec.Shape} was made by another specification than {Capabilities.Name} needs ({wanted.Shape}); " +
                     "make it with this model's PatchGridSpec.");
-            return await RunAsync(token => Encode(grid, token), cancellationToken).ConfigureAwait(false);
+            return await RunAsync(token => new EncodedImage(this, _runtime.Encode(grid, token)), cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -128,19 +132,10 @@ public sealed class VlmModel : IAsyncDisposable
         // The writer never waits for the reader, so a slow reader does not hold the model; a reader who leaves stops it.
         var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<QueryStatistics> writing = RunAsync(token =>
+        Task<bool> writing = RunAsync(token =>
         {
-            var speller = new ScoutSpeller(sentences: true);
-            QueryStatistics statistics = _runtime.Generate(view.Cache, ScoutPrompt.Describe(), AnswerForm.Text, options.MaxTokens,
-                SamplerOf(options.Sampling), null, step =>
-                {
-                    if (step.Token != _runtime.Tokens.End && speller.Append(step.Token) is { Length: > 0 } piece)
-                        pieces.Writer.TryWrite(piece);
-                    return true;
-                }, token);
-            if (speller.Finish() is { Length: > 0 } rest)
-                pieces.Writer.TryWrite(rest);
-            return statistics;
+            _runtime.Describe(view.View, options, piece => pieces.Writer.TryWrite(piece), token);
+            return true;
         }, leave.Token);
         _ = writing.ContinueWith(t => pieces.Writer.TryComplete(t.Exception?.InnerException), CancellationToken.None,
             TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
@@ -166,23 +161,8 @@ public sealed class VlmModel : IAsyncDisposable
     public Task<Answer> AskAsync(EncodedImage view, string question, AskOptions options, CancellationToken cancellationToken = default)
     {
         Check(view, options);
-        ScoutText text = Fold(question);
-        int[] prompt = Prompt(ScoutPrompt.Ask(text));
-        return RunAsync(token =>
-        {
-            double confidence = 1;
-            var words = new List<int>();
-            QueryStatistics statistics = _runtime.Generate(view.Cache, prompt, AnswerForm.Text, options.MaxTokens, SamplerOf(options.Sampling), null, step =>
-            {
-                if (step.Token != _runtime.Tokens.End)
-                {
-                    words.Add(step.Token);
-                    confidence *= step.Probability;
-                }
-                return true;
-            }, token);
-            return new Answer(ScoutSpeller.Spell(words), words.Count == 0 ? 0 : (float)confidence, text.Unknown, text.Folded, statistics);
-        }, cancellationToken);
+        CheckText(question);
+        return RunAsync(token => _runtime.Ask(view.View, question, options, token), cancellationToken);
     }
 
     /// <summary>Finds what a phrase names: boxes in source pixels with confidences, or <see cref="NotInView"/>.</summary>
@@ -195,65 +175,25 @@ public sealed class VlmModel : IAsyncDisposable
     public Task<GroundingResult> GroundAsync(EncodedImage view, string phrase, GroundOptions options, CancellationToken cancellationToken = default)
     {
         Check(view, options);
-        ScoutText text = Fold(phrase);
-        int[] prompt = Prompt(ScoutPrompt.Ground(text));
-        if (!ScoutPrompt.CanGround(text))
-            return Task.FromResult<GroundingResult>(new NotInView
-            {
-                Phrase = phrase,
-                Presence = 0,
-                Detections = [],
-                UnknownWords = text.Unknown,
-                FoldedWords = text.Folded,
-            });
-        return RunAsync<GroundingResult>(token =>
-        {
-            float presence = 0;
-            var reader = new DetectionReader(_runtime.Tokens, view.Map);
-            QueryStatistics statistics = _runtime.Generate(view.Cache, prompt, AnswerForm.Grounding, ScoutRuntime.LongestAnswer, null, first =>
-            {
-                presence = first[_runtime.Tokens.InView];
-                return presence >= options.Threshold ? _runtime.Tokens.InView : _runtime.Tokens.NotInView;
-            }, step =>
-            {
-                reader.Read(step);
-                return reader.Detections.Count < options.MaxDetections;
-            }, token);
-            return presence < options.Threshold
-                ? new NotInView { Phrase = phrase, Presence = presence, Detections = [], UnknownWords = text.Unknown, FoldedWords = text.Folded, Statistics = statistics }
-                : new Grounded
-                {
-                    Phrase = phrase,
-                    Presence = presence,
-                    UnknownWords = text.Unknown,
-                    FoldedWords = text.Folded,
-                    Statistics = statistics,
-                    Detections = reader.Detections.Select(d => d with { Confidence = d.Confidence * presence }).ToArray(),
-                };
-        }, cancellationToken);
+        CheckText(phrase);
+        return RunAsync(token => _runtime.Ground(view.View, phrase, options, token), cancellationToken);
     }
 
     /// <summary>Lists every object the model sees, in the order it names them, each with its box. It was taught to go left to right.</summary>
     public Task<IReadOnlyList<Detection>> DetectAsync(EncodedImage view, CancellationToken cancellationToken = default)
     {
         Check(view);
-        return RunAsync<IReadOnlyList<Detection>>(token =>
-        {
-            var reader = new DetectionReader(_runtime.Tokens, view.Map);
-            _runtime.Generate(view.Cache, ScoutPrompt.Detect(), AnswerForm.Detections, ScoutRuntime.LongestAnswer, null, null, step =>
-            {
-                reader.Read(step);
-                return true;
-            }, token);
-            return reader.Detections;
-        }, cancellationToken);
+        return RunAsync(token => _runtime.Detect(view.View, token), cancellationToken);
     }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            await _closed.Task.ConfigureAwait(false);
             return;
+        }
         await _closing.CancelAsync().ConfigureAwait(false);
         await _gate.WaitAsync().ConfigureAwait(false);
         _runtime.Dispose();
@@ -261,12 +201,7 @@ public sealed class VlmModel : IAsyncDisposable
             _executor.Dispose();
         _closing.Dispose();
         // The gate stays closed; whoever waits for it was cancelled by the closing token.
-    }
-
-    private EncodedImage Encode(PatchGrid grid, CancellationToken cancellationToken)
-    {
-        (KvCache cache, TimeSpan encode, TimeSpan prefill) = _runtime.Encode(grid, cancellationToken);
-        return new EncodedImage(this, cache, grid.Map, encode, prefill);
+        _closed.SetResult();
     }
 
     /// <summary>Runs work on the thread pool, alone, until it is done, cancelled, or the model is disposed.</summary>
@@ -307,21 +242,14 @@ public sealed class VlmModel : IAsyncDisposable
         }
     }
 
-    private static Sampler? SamplerOf(SamplingOptions options) => options.Temperature == 0 ? null : new Sampler(options);
-
-    private ScoutText Fold(string text)
+    private void CheckText(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         if (string.IsNullOrWhiteSpace(text))
             throw new EmptyPromptException();
         if (text.Length > _options.LongestText)
             throw new PromptTooLongException(text.Length, _options.LongestText, "characters", "Shorten it, or raise VlmModelOptions.LongestText.");
-        return ScoutPrompt.Fold(text);
     }
-
-    private static int[] Prompt(int[] ids) => ids.Length <= ScoutRuntime.LongestPrompt
-        ? ids
-        : throw new PromptTooLongException(ids.Length, ScoutRuntime.LongestPrompt, "tokens", "Shorten it.");
 
     private void Check(EncodedImage view, object options)
     {

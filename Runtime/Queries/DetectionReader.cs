@@ -8,6 +8,7 @@ namespace VlmSdk.Queries;
 internal sealed class DetectionReader(AnswerTokens tokens, CoordinateMap map)
 {
     private readonly List<Detection> _detections = [];
+    private readonly List<int[]> _words = [];
     private readonly List<int> _phrase = [];
     private readonly double[] _box = new double[4];
     private double _phraseConfidence = 1, _confidence = 1, _boxConfidence;
@@ -17,8 +18,11 @@ internal sealed class DetectionReader(AnswerTokens tokens, CoordinateMap map)
     /// <summary>The detections whose boxes are complete.</summary>
     internal IReadOnlyList<Detection> Detections => _detections;
 
+    /// <summary>The tokens of each detection's phrase.</summary>
+    internal IReadOnlyList<int[]> Words => _words;
+
     /// <summary>Reads one more token of the answer.</summary>
-    internal void Read(ScoutRuntime.Step step)
+    internal void Read(ScoutGenerator.Step step)
     {
         if (step.Token == tokens.RefOpen)
         {
@@ -37,6 +41,7 @@ internal sealed class DetectionReader(AnswerTokens tokens, CoordinateMap map)
         }
         else if (step.Token == tokens.BoxClose)
         {
+            _words.Add([.. _phrase]);
             _detections.Add(new Detection(ScoutSpeller.Spell(_phrase), SourceBox(), (float)_confidence, (float)_boxConfidence));
         }
         else if (_inPhrase)

@@ -1,223 +1,154 @@
 using System.Diagnostics;
 using VlmSdk.Decoding;
 using VlmSdk.Execution;
-using VlmSdk.Graphs;
 using VlmSdk.Models.Scout;
-using VlmSdk.Tensors;
 using VlmSdk.Vision;
 
 namespace VlmSdk.Queries;
 
-/// <summary>Counts of the work a model has done since it was loaded; tests read what a query really ran.</summary>
-/// <param name="Encodes">Runs of the vision encoder.</param>
-/// <param name="PicturePrefills">Times the decoder read picture tokens.</param>
-/// <param name="PromptPrefills">Times it read a prompt.</param>
-/// <param name="DecodeSteps">Single-token steps.</param>
-public readonly record struct WorkCounts(long Encodes, long PicturePrefills, long PromptPrefills, long DecodeSteps);
-
 /// <summary>
-/// Scout's graphs, prepared once, and the loop that writes an answer. One call at a time (the model's gate sees to it).
+/// Scout's queries. It describes and, where the number word is unsure, counts through the list of all objects that it
+/// writes first with their boxes: looking at each object in turn makes fewer mistakes than a sentence or a number at once.
 /// </summary>
-internal sealed class ScoutRuntime : IDisposable
+internal sealed class ScoutRuntime : IVlmRuntime
 {
-    /// <summary>Longest prompt and longest answer in tokens.</summary>
-    internal const int LongestPrompt = 128, LongestAnswer = AnswerLength.Most;
+    // A number word at least this likely stands. Measured on fresh scenes: right in 0.84 of the questions, the word alone
+    // in 0.80, the list alone in 0.81.
+    private const float SureNumber = 0.6f;
 
-    // Prompts are read in chunks of this size, the last one padded: one graph serves every prompt.
-    private const int Chunk = 16;
+    private readonly ScoutGenerator _generator;
+    private readonly PatchGridSpec _grid;
+    private readonly string _name;
 
-    // Location tokens: the expected value is taken this near the likeliest bin (recipe section 9).
-    private const int ExpectationReach = 6, ConfidenceReach = 2;
-
-    private readonly ScoutConfig _config;
-    private readonly IPlan _encode, _prefix, _chunk, _step;
-    private readonly KvCacheSpec _imageSpec;
-    private readonly KvCache _work;
-    private readonly IExecutor _executor;
-    private readonly float[] _probabilities;
-    private long _encodes, _picturePrefills, _promptPrefills, _decodeSteps;
-
-    internal ScoutRuntime(ScoutConfig config, WeightBinding weights, IExecutor executor)
+    /// <summary>Prepares the graphs on an executor, which stays the caller's.</summary>
+    internal ScoutRuntime(string name, ScoutCheckpoint checkpoint, IExecutor executor)
     {
-        _config = config;
-        _executor = executor;
-        _encode = executor.Prepare(EncodeGraph(config), weights);
-        _prefix = executor.Prepare(PrefixGraph(config), weights);
-        _chunk = executor.Prepare(TextGraph(config, Chunk), weights);
-        _step = executor.Prepare(TextGraph(config, 1), weights);
-        _imageSpec = new KvCacheSpec(config.DecoderLayers, config.DecoderWidth / config.HeadWidth, config.HeadWidth, config.PictureTokens);
-        _work = executor.CreateCache(_imageSpec with { Capacity = config.PictureTokens + LongestPrompt + Chunk + LongestAnswer });
-        _probabilities = new float[config.VocabularySize];
-        Tokens = new AnswerTokens(
-            Id("<eos>"), Id("<ref>"), Id("</ref>"), Id("<box>"), Id("</box>"), Id("<InView>"), Id("<NotInView>"),
-            config.LocationBase, config.LocationBins, IsWord);
-        static int Id(string word) => ScoutVocabulary.Id(word);
+        _name = name;
+        _generator = new ScoutGenerator(checkpoint.Config, new WeightBinding(checkpoint.Source, checkpoint.Tensors), executor);
+        _grid = ScoutProcessor.Spec(checkpoint.Config);
+        Capabilities = new VlmCapabilities(name, true, true, true,
+            ScoutVocabulary.Words.Where((_, id) => !ScoutVocabulary.IsControl(id) && !ScoutVocabulary.IsLocation(id)).ToArray());
     }
 
-    internal AnswerTokens Tokens { get; }
+    public VlmCapabilities Capabilities { get; }
 
-    internal WorkCounts Work => new(
-        Interlocked.Read(ref _encodes), Interlocked.Read(ref _picturePrefills), Interlocked.Read(ref _promptPrefills), Interlocked.Read(ref _decodeSteps));
+    public WorkCounts Work => _generator.Work;
 
-    /// <summary>Encodes a picture and lets the decoder read it: a cache of the picture tokens, and the two times.</summary>
-    internal (KvCache Cache, TimeSpan Encode, TimeSpan Prefill) Encode(PatchGrid grid, CancellationToken cancellationToken)
+    public PatchGridSpec GridFor(int width, int height) => _grid;
+
+    public EncodedView Encode(PixelBuffer picture, CancellationToken cancellationToken) =>
+        Encode(ImageProcessor.Process(picture, _grid), cancellationToken);
+
+    public EncodedView Encode(PatchGrid grid, CancellationToken cancellationToken)
     {
-        long start = Stopwatch.GetTimestamp();
-        grid.Values.Data.CopyTo(_encode.Input("pixels").Data);
-        grid.Dispose();
-        _encode.Run(null, cancellationToken);
-        Interlocked.Increment(ref _encodes);
-        long encoded = Stopwatch.GetTimestamp();
-        KvCache cache = _executor.CreateCache(_imageSpec);
-        try
-        {
-            _encode.Output("picture").Data.CopyTo(_prefix.Input("picture").Data);
-            Positions(_prefix, 0);
-            _prefix.Run(cache, cancellationToken);
-        }
-        catch
-        {
-            cache.Dispose();
-            throw;
-        }
-        Interlocked.Increment(ref _picturePrefills);
-        return (cache, Stopwatch.GetElapsedTime(start, encoded), Stopwatch.GetElapsedTime(encoded));
+        CoordinateMap map = grid.Map;
+        (KvCache cache, TimeSpan encode, TimeSpan prefill) = _generator.Encode(grid, cancellationToken);
+        return new EncodedView(cache, map.SourceWidth, map.SourceHeight, map, cache.Length, encode, prefill);
     }
 
-    /// <summary>One answer token with what its probability says.</summary>
-    /// <param name="Token">The token.</param>
-    /// <param name="Probability">Its probability among the allowed tokens.</param>
-    /// <param name="Place">For a location: the expected place in 0..1 of the network picture's side.</param>
-    internal readonly record struct Step(int Token, float Probability, double Place);
-
-    /// <summary>
-    /// Reads a prompt behind a picture and writes the answer, token by token. <paramref name="onToken"/> may end it early
-    /// by returning false; <paramref name="firstChoice"/> may replace the first token, given its probabilities.
-    /// </summary>
-    internal QueryStatistics Generate(KvCache picture, int[] prompt, AnswerForm form, int maxTokens, Sampler? sampler,
-        Func<ReadOnlySpan<float>, int?>? firstChoice, Func<Step, bool> onToken, CancellationToken cancellationToken)
+    public void Describe(EncodedView view, DescribeOptions options, Action<string> write, CancellationToken cancellationToken)
     {
-        long start = Stopwatch.GetTimestamp();
-        _work.CopyFrom(picture);
-        Span<float> logits = Prefill(prompt, cancellationToken);
-        long prefilled = Stopwatch.GetTimestamp();
-        var grammar = new AnswerGrammar(Tokens, form, _config.VocabularySize, maxTokens);
-        int written = 0;
-        while (true)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            Step step = Choose(logits, grammar, sampler);
-            if (written == 0 && firstChoice?.Invoke(_probabilities) is { } forced)
-                step = new Step(forced, _probabilities[forced], 0);
-            grammar.Accept(step.Token);
-            written++;
-            bool goOn = onToken(step);
-            if (grammar.IsDone || !goOn)
-                return new QueryStatistics(prompt.Length, written, Stopwatch.GetElapsedTime(start, prefilled), Stopwatch.GetElapsedTime(prefilled));
-            logits = DecodeStep(step.Token, cancellationToken);
-        }
+        DetectionReader list = List(view, SamplerOf(options.Sampling), cancellationToken);
+        var speller = new ScoutSpeller(sentences: true);
+        foreach (int token in Sentence(view, list, options.MaxTokens))
+            if (speller.Append(token) is { Length: > 0 } piece)
+                write(piece);
+        if (speller.Finish() is { Length: > 0 } rest)
+            write(rest);
     }
 
-    public void Dispose()
+    public Answer Ask(EncodedView view, string question, AskOptions options, CancellationToken cancellationToken)
     {
-        _encode.Dispose();
-        _prefix.Dispose();
-        _chunk.Dispose();
-        _step.Dispose();
-        _work.Dispose();
-    }
-
-    private Step Choose(Span<float> logits, AnswerGrammar grammar, Sampler? sampler)
-    {
-        grammar.Process(logits);
-        Logits.Softmax(logits, _probabilities);
-        if (!grammar.ExpectsLocation)
+        ScoutText text = ScoutPrompt.Fold(question);
+        double confidence = 1;
+        var words = new List<int>();
+        float[] first = [];
+        QueryStatistics statistics = Generate(view, ScoutPrompt.Ask(text), AnswerForm.Text, options.MaxTokens, SamplerOf(options.Sampling), probabilities =>
         {
-            int token = sampler?.Next(logits) ?? Logits.ArgMax(logits);
-            return new Step(token, _probabilities[token], 0);
-        }
-        ReadOnlySpan<float> bins = _probabilities.AsSpan(_config.LocationBase, _config.LocationBins);
-        int best = Logits.ArgMax(bins);
-        double mass = 0, moment = 0, near = 0;
-        for (int k = Math.Max(0, best - ExpectationReach); k < Math.Min(bins.Length, best + ExpectationReach + 1); k++)
+            first = probabilities.ToArray();
+            return null;
+        }, step =>
         {
-            mass += bins[k];
-            moment += bins[k] * (k + 0.5);
-            if (Math.Abs(k - best) <= ConfidenceReach)
-                near += bins[k];
-        }
-        double expected = moment / mass;
-        int chosen = _config.LocationBase + Math.Clamp((int)expected, 0, bins.Length - 1);
-        if (!grammar.Allows(chosen))
-            chosen = _config.LocationBase + best;
-        return new Step(chosen, (float)near, expected / bins.Length);
-    }
-
-    private Span<float> Prefill(int[] prompt, CancellationToken cancellationToken)
-    {
-        int done = 0;
-        while (true)
-        {
-            int count = Math.Min(Chunk, prompt.Length - done), before = _work.Length;
-            Span<int> ids = _chunk.Input("tokens").Ints;
-            ids.Clear();
-            prompt.AsSpan(done, count).CopyTo(ids);
-            Positions(_chunk, before);
-            _chunk.Run(_work, cancellationToken);
-            // The padding came behind the prompt, so no token of it looked there; its keys are dropped.
-            _work.Truncate(before + count);
-            done += count;
-            if (done == prompt.Length)
+            if (step.Token != _generator.Tokens.End)
             {
-                Interlocked.Increment(ref _promptPrefills);
-                return _chunk.Output("logits").Floats.Slice((count - 1) * _config.VocabularySize, _config.VocabularySize);
+                words.Add(step.Token);
+                confidence *= step.Probability;
             }
+            return true;
+        }, cancellationToken);
+        if (words.Count == 0)
+            confidence = 0;
+        if (confidence < SureNumber && options.Sampling.Temperature == 0 && ScoutPrompt.CountedObjects(text) is { } counted)
+        {
+            int number = List(view, null, cancellationToken).Detections.Count(d => Is(d.Phrase, counted));
+            if (ScoutPrompt.NumberWord(number) is { } word)
+                (words, confidence) = ([word], first[word]);
         }
+        return new Answer(ScoutSpeller.Spell(words), (float)confidence, text.Unknown, text.Folded, statistics);
     }
 
-    private Span<float> DecodeStep(int token, CancellationToken cancellationToken)
+    public GroundingResult Ground(EncodedView view, string phrase, GroundOptions options, CancellationToken cancellationToken)
     {
-        _step.Input("tokens").Ints[0] = token;
-        Positions(_step, _work.Length);
-        _step.Run(_work, cancellationToken);
-        Interlocked.Increment(ref _decodeSteps);
-        return _step.Output("logits").Floats;
+        ScoutText text = ScoutPrompt.Fold(phrase);
+        float presence = 0;
+        var reader = new DetectionReader(_generator.Tokens, view.Map);
+        QueryStatistics statistics = default;
+        int[] prompt = Checked(ScoutPrompt.Ground(text));
+        if (ScoutPrompt.CanGround(text))
+            statistics = Generate(view, prompt, AnswerForm.Grounding, ScoutGenerator.LongestAnswer, null, first =>
+            {
+                presence = first[_generator.Tokens.InView];
+                return presence >= options.Threshold ? _generator.Tokens.InView : _generator.Tokens.NotInView;
+            }, step =>
+            {
+                reader.Read(step);
+                return reader.Detections.Count < options.MaxDetections;
+            }, cancellationToken);
+        return reader.Detections.Count == 0
+            ? new NotInView { Phrase = phrase, Presence = presence, Detections = [], UnknownWords = text.Unknown, FoldedWords = text.Folded, Statistics = statistics }
+            : new Grounded
+            {
+                Phrase = phrase,
+                Presence = presence,
+                UnknownWords = text.Unknown,
+                FoldedWords = text.Folded,
+                Statistics = statistics,
+                Detections = reader.Detections.Select(d => d with { Confidence = d.Confidence * presence }).ToArray(),
+            };
     }
 
-    private static void Positions(IPlan plan, int first)
+    public IReadOnlyList<Detection> Detect(EncodedView view, CancellationToken cancellationToken) => List(view, null, cancellationToken).Detections;
+
+    public void Dispose() => _generator.Dispose();
+
+    private DetectionReader List(EncodedView view, Sampler? sampler, CancellationToken cancellationToken)
     {
-        Span<int> positions = plan.Input("positions").Ints;
-        for (int i = 0; i < positions.Length; i++)
-            positions[i] = first + i;
+        var reader = new DetectionReader(_generator.Tokens, view.Map);
+        Generate(view, ScoutPrompt.Detect(), AnswerForm.Detections, ScoutGenerator.LongestAnswer, sampler, null, step =>
+        {
+            reader.Read(step);
+            return true;
+        }, cancellationToken);
+        return reader;
     }
 
-    private static bool IsWord(int id) =>
-        !ScoutVocabulary.IsControl(id) && !ScoutVocabulary.IsLocation(id) && ScoutVocabulary.Words[id][0] != '<';
+    private static List<int> Sentence(EncodedView view, DetectionReader list, int longest) => ScoutPrompt.Sentence(
+        [.. list.Detections.Zip(list.Words, (d, words) => (words, (d.Box.Left + d.Box.Right) / (2 * view.Width), (d.Box.Top + d.Box.Bottom) / (2 * view.Height)))],
+        longest);
 
-    private static Graph EncodeGraph(ScoutConfig c)
+    private static bool Is(string phrase, (string? Colour, string? Shape) wanted)
     {
-        var g = new GraphBuilder();
-        Value pixels = g.Input("pixels", DType.F32, 1, 3, c.ImageSide, c.ImageSide);
-        g.Output("picture", ScoutModel.Projector(g, c, ScoutModel.VisionEncoder(g, c, pixels)));
-        return g.Build();
+        string[] words = phrase.Split(' ');
+        return (wanted.Colour is null || words.Contains(wanted.Colour)) && (wanted.Shape is null || words.Contains(wanted.Shape));
     }
 
-    private static Graph PrefixGraph(ScoutConfig c)
-    {
-        var g = new GraphBuilder();
-        Value picture = g.Input("picture", DType.F32, 1, c.PictureTokens, c.DecoderWidth);
-        Value positions = g.Input("positions", DType.I32, 1, c.PictureTokens);
-        g.Output("hidden", ScoutModel.Decoder(g, c, picture, positions, AttentionMask.Full, cached: true));
-        return g.Build();
-    }
+    private QueryStatistics Generate(EncodedView view, int[] prompt, AnswerForm form, int maxTokens, Sampler? sampler,
+        Func<ReadOnlySpan<float>, int?>? firstChoice, Func<ScoutGenerator.Step, bool> onToken, CancellationToken cancellationToken) =>
+        _generator.Generate((KvCache)view.State, Checked(prompt), form, maxTokens, sampler, firstChoice, onToken, cancellationToken);
 
-    private static Graph TextGraph(ScoutConfig c, int tokens)
-    {
-        var g = new GraphBuilder();
-        Value ids = g.Input("tokens", DType.I32, 1, tokens);
-        Value positions = g.Input("positions", DType.I32, 1, tokens);
-        Value hidden = ScoutModel.Decoder(g, c, ScoutModel.Embed(g, c, ids), positions, AttentionMask.Causal, cached: true);
-        g.Output("logits", ScoutModel.Head(g, c, hidden));
-        return g.Build();
-    }
+    private static Sampler? SamplerOf(SamplingOptions options) => options.Temperature == 0 ? null : new Sampler(options);
+
+    private static int[] Checked(int[] prompt) => prompt.Length <= ScoutGenerator.LongestPrompt
+        ? prompt
+        : throw new PromptTooLongException(prompt.Length, ScoutGenerator.LongestPrompt, "tokens", "Shorten it.");
 }

@@ -126,6 +126,9 @@ public sealed record SceneOptions
     /// <summary>A fixed frame size in pixels; null draws an aspect from 1:1 to 21:9 and a long side of 256 to 512.</summary>
     public (int Width, int Height)? FrameSize { get; init; }
 
+    /// <summary>Share of the objects, 0 to 1, drawn small: 95 to 310 pixels of the network picture. Training takes more of them than chance gives.</summary>
+    public float SmallShare { get; init; }
+
     /// <summary>Whether exposure, gamma, white balance and sensor noise vary.</summary>
     public bool CameraNoise { get; init; } = true;
 }

@@ -116,7 +116,7 @@ public static class SceneGenerator
                 continue;
             var (shape, colour) = ((ObjectShape)shapes[random.Below(shapes.Length)], (ObjectColour)colours[random.Below(colours.Length)]);
             float distance = Vector3.Distance(scene.Camera.Position, new Vector3(spot.X, 0, spot.Y));
-            SceneObject solid = SceneSolids.Create(random, shape, colour, spot, distance / focal);
+            SceneObject solid = SceneSolids.Create(random, shape, colour, spot, distance / focal, options.SmallShare);
             float radius = SceneSolids.FootprintRadius(solid);
             if (circles.Exists(c => Vector2.DistanceSquared(c.At, spot) <= 0.6f * (c.Radius + radius) * (c.Radius + radius)))
                 continue;

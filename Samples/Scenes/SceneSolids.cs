@@ -5,8 +5,6 @@ namespace VlmSdk.Samples.Scenes;
 /// <summary>Proportions, pose and material of single objects.</summary>
 internal static class SceneSolids
 {
-    private const float SmallShare = 0.2f;
-
     // Silhouettes cover about this many squares of their half size.
     private const float UsualArea = 2.2f;
 
@@ -16,10 +14,11 @@ internal static class SceneSolids
     /// <param name="colour">Its colour.</param>
     /// <param name="spot">Where it stands: x and z.</param>
     /// <param name="metresPerPixel">Metres that one network pixel spans at that distance.</param>
-    public static SceneObject Create(SceneRandom random, ObjectShape shape, ObjectColour colour, Vector2 spot, float metresPerPixel)
+    /// <param name="smallShare">Chance of an object that covers few pixels.</param>
+    public static SceneObject Create(SceneRandom random, ObjectShape shape, ObjectColour colour, Vector2 spot, float metresPerPixel, float smallShare)
     {
-        // Small objects are drawn by the pixels they cover, so that about a quarter of all covers 80 to 300.
-        float half = random.Chance(SmallShare) ? MathF.Sqrt(random.Range(95, 310) / UsualArea) * metresPerPixel : random.Range(0.26f, 0.70f);
+        // Small objects are drawn by the pixels they cover, and no object so small that it is hardly ever clear.
+        float half = random.Chance(smallShare) ? MathF.Sqrt(random.Range(95, 310) / UsualArea) * metresPerPixel : random.Range(0.26f, 0.70f);
         half = Math.Clamp(half, MathF.Min(0.5f, MathF.Sqrt(95 / UsualArea) * metresPerPixel), 0.75f);
         (Vector3 scale, float round) = Proportions(random, shape, half);
         Quaternion rotation = Quaternion.CreateFromAxisAngle(Vector3.UnitY, random.Angle());

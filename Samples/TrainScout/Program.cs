@@ -17,13 +17,13 @@ const string Usage = """
     trainscout resume [--out DIR] [--minutes M | --steps N] [--threads T]
 
     trainscout export [--out DIR] [--weights FILE] [--to FILE.gguf] [--type q8_0|q4_0|f16|f32]
-    trainscout eval   [--model scout|FILE.gguf | --out DIR] [--scenes N] [--seed S] [--json FILE] [--backend native|torch|reference] [--lists]
+    trainscout eval   [--model scout|FILE.gguf | --out DIR] [--scenes N] [--seed S] [--json FILE] [--backend native|torch|reference] [--lists] [--small]
 
     train    a new run: from nothing, or from the weights of --init (safetensors). Ctrl+C saves and stops.
     resume   goes on with the run in --out from its last checkpoint; exactly, unless its length is changed.
     export   writes the averaged weights of the run in --out (or of --weights) as GGUF; <out>/scout.gguf by default.
     eval     draws fresh scenes and scores a model from pixels to text; with --out the run's weights, quantized. --lists also
-             counts through the list of all objects.
+             counts through the list of all objects; --small draws as many small objects as training does.
     """;
 
 string cache = Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } home
@@ -135,7 +135,7 @@ void Export()
 
 async Task Evaluate()
 {
-    var a = new Arguments(args.AsSpan(1), new HashSet<string> { "model", "out", "scenes", "seed", "json", "backend" }, new HashSet<string> { "lists" });
+    var a = new Arguments(args.AsSpan(1), new HashSet<string> { "model", "out", "scenes", "seed", "json", "backend" }, new HashSet<string> { "lists", "small" });
     string model = a.Text("model") ?? "scout";
     if (a.Has("out"))
         WriteModel(Path.Combine(Folder(a), Checkpoint.AverageFileName), model = Path.Combine(Folder(a), "scout.gguf"), "q8_0");
@@ -152,7 +152,7 @@ async Task Evaluate()
     };
     await using VlmModel vlm = await VlmModel.LoadAsync(model, new VlmModelOptions { Executor = executor }, stop.Token);
     using var source = new SceneSource();
-    EvaluationScores scores = await Evaluation.RunAsync(vlm, source.Render, scenes, a.Integer("seed", 1, 0), a.Has("lists"), (done, now) =>
+    EvaluationScores scores = await Evaluation.RunAsync(vlm, source.Fresh(a.Has("small")), scenes, a.Integer("seed", 1, 0), a.Has("lists"), (done, now) =>
     {
         if (done % 100 == 0 && done < scenes)
             Console.WriteLine($"{done} scenes, {System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalMinutes:f1} min: {Short(now)}");

@@ -128,6 +128,35 @@ public static class ScoutPrompt
         return (words.FirstOrDefault(Colours.Contains), shape == "object" ? null : shape);
     }
 
+    /// <summary>
+    /// The sentence that describes listed objects, in the words of the training's descriptions: "i see two objects : a red
+    /// cube @top_left , a blue ring @middle_centre ." with the third of the picture that each centre lies in.
+    /// </summary>
+    /// <param name="objects">Tokens of each object's phrase, and its centre across and down the source picture, 0..1.</param>
+    /// <param name="longest">Most tokens, at least 16; objects that do not fit are counted and not named.</param>
+    public static List<int> Sentence(IReadOnlyList<(int[] Words, double X, double Y)> objects, int longest)
+    {
+        List<int> sentence = [ScoutVocabulary.Id("i"), ScoutVocabulary.Id("see")];
+        if (objects.Count == 0)
+            return [.. sentence, ScoutVocabulary.Id("no"), ScoutVocabulary.Id("objects"), ScoutVocabulary.Id(".")];
+        if (NumberWord(objects.Count) is { } number)
+            sentence.Add(number);
+        sentence.Add(ScoutVocabulary.Id(objects.Count == 1 ? "object" : "objects"));
+        for (int i = 0; i < objects.Count && sentence.Count + objects[i].Words.Length + 4 <= longest; i++)
+            sentence.AddRange([ScoutVocabulary.Id(i == 0 ? ":" : ","), ScoutVocabulary.Id("a"), .. objects[i].Words, Place(objects[i].X, objects[i].Y)]);
+        sentence.Add(ScoutVocabulary.Id("."));
+        return sentence;
+    }
+
+    /// <summary>The token of a number word, null above twelve.</summary>
+    public static int? NumberWord(int number) => number is >= 0 and <= 12 ? ScoutVocabulary.Id("zero") + number : null;
+
+    private static int Place(double x, double y)
+    {
+        static string Third(double at, string first, string second, string third) => at < 1.0 / 3 ? first : at < 2.0 / 3 ? second : third;
+        return ScoutVocabulary.Id($"@{Third(y, "top", "middle", "bottom")}_{Third(x, "left", "centre", "right")}");
+    }
+
     /// <summary>The singular of Scout's plural nouns; other words unchanged.</summary>
     public static string Singular(string word) => word.EndsWith('s') && Shapes.Contains(word[..^1]) ? word[..^1] : word;
 

@@ -10,13 +10,14 @@ internal sealed class SceneLabellerTests
     [TearDown]
     public void No_validation_message() => Assert.That(SceneDrawing.Messages, Is.Empty);
 
-    [Test]
-    public void Three_hundred_scenes_follow_the_recipe()
+    [TestCase(0f, 0.19f)]
+    [TestCase(0.2f, 0.25f)]
+    public void Three_hundred_scenes_follow_the_recipe(float smallShare, float below300)
     {
         const int Scenes = 300;
         var clear = new List<ObjectLabel>();
         int unclear = 0;
-        foreach (RenderedScene frame in SceneDrawing.Renderer.RenderAll(Enumerable.Range(1000, Scenes).Select(i => SceneGenerator.Create((ulong)i))))
+        foreach (RenderedScene frame in SceneDrawing.Renderer.RenderAll(Enumerable.Range(1000, Scenes).Select(i => SceneGenerator.Create((ulong)i, new SceneOptions { SmallShare = smallShare }))))
         {
             LabelledPicture picture = SceneLabeller.Label(frame);
             clear.AddRange(picture.Objects.Where(o => o.IsClear));
@@ -25,7 +26,7 @@ internal sealed class SceneLabellerTests
         float[] sizes = [.. clear.Select(o => o.VisiblePixels).Order()];
         Assert.That(clear.Count / (float)Scenes, Is.EqualTo(4.2f).Within(0.5f), "clear objects a scene");
         Assert.That(unclear / (float)(clear.Count + unclear), Is.LessThan(0.06f), "share of ambiguous objects");
-        Assert.That(sizes.Count(s => s < 300) / (float)sizes.Length, Is.EqualTo(0.25f).Within(0.06f), "share of 80 to 300 pixels");
+        Assert.That(sizes.Count(s => s < 300) / (float)sizes.Length, Is.EqualTo(below300).Within(0.06f), "share of 80 to 300 pixels");
         Assert.That(sizes[sizes.Length / 2], Is.InRange(400f, 1000f), "median size");
         Assert.That(sizes[sizes.Length * 95 / 100], Is.InRange(2200f, 6000f), "largest sizes");
         Assert.That(clear.Count(o => o.VisibleFraction < 0.8f) / (float)clear.Count, Is.InRange(0.1f, 0.25f), "share hidden or cut");

@@ -29,6 +29,23 @@ public sealed class ScoutPromptTests
         Assert.That(Text(ScoutPrompt.Ask(ScoutPrompt.Fold(question))), Is.EqualTo(expected));
 
     [Test]
+    public void Listed_objects_become_a_sentence_that_fits()
+    {
+        int[] cube = Ids("orange cube"), ring = Ids("red ring");
+        Assert.Multiple(() =>
+        {
+            Assert.That(Spell([], 64), Is.EqualTo("I see no objects."));
+            Assert.That(Spell([(cube, 0.1, 0.9)], 64), Is.EqualTo("I see one object: an orange cube at the bottom left."));
+            Assert.That(Spell([(cube, 0.5, 0.1), (ring, 0.5, 0.5)], 64),
+                Is.EqualTo("I see two objects: an orange cube at the top centre, a red ring in the middle."));
+            Assert.That(Spell([.. Enumerable.Repeat((ring, 0.9, 0.5), 13)], 256), Does.StartWith("I see objects: a red ring at the middle right, a"));
+            Assert.That(ScoutPrompt.Sentence([.. Enumerable.Repeat((ring, 0.9, 0.5), 8)], 16), Has.Count.LessThanOrEqualTo(16));
+        });
+        static int[] Ids(string words) => [.. words.Split(' ').Select(ScoutVocabulary.Id)];
+        static string Spell((int[], double, double)[] objects, int longest) => ScoutSpeller.Spell(ScoutPrompt.Sentence(objects, longest), sentences: true);
+    }
+
+    [Test]
     public void Unknown_words_and_synonyms_are_reported_by_name()
     {
         ScoutText text = ScoutPrompt.Fold("the shiny crimson box");

@@ -66,6 +66,48 @@ public sealed class VlmModelTests
     }
 
     [Test]
+    public async Task A_description_names_what_the_list_holds_and_counts_are_of_the_same_list()
+    {
+        int unsure = 0;
+        for (int seed = 0; seed < 6; seed++)
+        {
+            using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(20 + seed));
+            IReadOnlyList<Detection> list = await _vlm.DetectAsync(view);
+            string described = await Describe(view);
+            int from = 0;
+            foreach (Detection d in list.Take(3))
+                Assert.That(from = described.IndexOf(d.Phrase, from, StringComparison.OrdinalIgnoreCase), Is.GreaterThanOrEqualTo(0), described);
+            Answer answer = await _vlm.AskAsync(view, "how many objects are there?");
+            int word = ScoutVocabulary.TryId(answer.Text, out int id) ? id - ScoutVocabulary.Id("zero") : -1;
+            if (word != list.Count)
+                Assert.That(list.Count > 12 || answer.Confidence >= 0.6f, $"{answer} {list.Count}");
+            else
+                unsure++;
+        }
+        Assert.That(unsure, Is.Positive);
+    }
+
+    [Test]
+    public async Task Whoever_disposes_waits_until_it_is_done()
+    {
+        using var executor = new CancellingExecutor();
+        using ManualResetEventSlim entered = new(), goOn = new();
+        VlmModel vlm = await VlmModel.LoadAsync(_file, new VlmModelOptions { Executor = executor });
+        executor.AtRun = () =>
+        {
+            entered.Set();
+            goOn.Wait();
+        };
+        Task<EncodedImage> running = vlm.EncodeAsync(TinyScout.Picture(1));
+        entered.Wait();
+        Task first = vlm.DisposeAsync().AsTask(), second = vlm.DisposeAsync().AsTask();
+        Assert.That(first.IsCompleted || second.IsCompleted, Is.False);
+        goOn.Set();
+        await Task.WhenAll(first, second);
+        Assert.That(async () => await running, Throws.InstanceOf<ObjectDisposedException>());
+    }
+
+    [Test]
     public async Task A_query_after_a_cancel_equals_a_fresh_one_bit_for_bit()
     {
         using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(3));
@@ -404,6 +446,8 @@ public sealed class VlmModelTests
 
         public string Name => _inner.Name;
 
+        internal Action? AtRun { get; set; }
+
         internal void CancelAfter(CancellationTokenSource cancel, int runs) => (_cancel, _left) = (cancel, runs);
 
         public bool Supports(Op op) => _inner.Supports(op);
@@ -422,6 +466,7 @@ public sealed class VlmModelTests
 
             public void Run(KvCache? cache, CancellationToken cancellationToken)
             {
+                owner.AtRun?.Invoke();
                 if (owner._cancel is { } cancel && --owner._left == 0)
                     cancel.Cancel();
                 inner.Run(cache, cancellationToken);
