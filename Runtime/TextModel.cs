@@ -129,7 +129,7 @@ public sealed class TextModel : IAsyncDisposable
             throw new CheckpointException(path, "token_embd.weight",
                 $"has {config.VocabularySize} rows, but the vocabulary has {tokenizer.VocabularySize} tokens. Both must come from one model.");
         var tensors = new Dictionary<string, HostTensor>();
-        foreach ((string name, _) in LlamaMapping.Tensors(config))
+        foreach ((string name, Shape _) in LlamaMapping.Tensors(config))
         {
             cancellationToken.ThrowIfCancellationRequested();
             tensors.Add(name, file.Read(name));

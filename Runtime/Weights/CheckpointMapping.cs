@@ -16,7 +16,7 @@ public static class CheckpointMapping
     /// <param name="unused">Further tensors the published file may hold and no graph reads; their shapes are checked.</param>
     /// <exception cref="CheckpointException">A tensor is missing, unknown, of another shape, or there twice.</exception>
     public static IReadOnlyDictionary<string, HostTensor> Read(
-        IWeightSource file, Func<string, string?> rename, IEnumerable<(string Name, Shape Shape)> needed, IEnumerable<(string Name, Shape Shape)>? unused = null)
+        IWeightSource file, Func<string, string?> rename, IEnumerable<WeightSpec> needed, IEnumerable<WeightSpec>? unused = null)
     {
         ArgumentNullException.ThrowIfNull(file);
         var names = new Dictionary<string, string>();
@@ -35,17 +35,18 @@ public static class CheckpointMapping
                 throw new CheckpointException(file.Source, name, $"has shape {file.Tensors[name].Shape}, the configuration needs {shape}.");
         }
         var tensors = new Dictionary<string, HostTensor>();
-        foreach ((string own, _) in needed)
+        foreach ((string own, Shape _) in needed)
             tensors[own] = names.TryGetValue(own, out string? name)
                 ? file.Read(name)
                 : throw new CheckpointException(file.Source, own, "the model needs this tensor and the file does not hold it. Check that the checkpoint is whole.");
         return tensors;
     }
 
-    /// <summary>The weights a finished graph refers to, with their shapes.</summary>
-    public static IReadOnlyList<(string Name, Shape Shape)> WeightsOf(Graph graph)
+    /// <summary>The weights a finished graph refers to, and how it uses them.</summary>
+    public static IReadOnlyList<WeightSpec> WeightsOf(Graph graph)
     {
         ArgumentNullException.ThrowIfNull(graph);
-        return [.. graph.Weights.Select(w => (w.WeightName, w.WeightShape))];
+        var added = new HashSet<Value>(graph.Nodes.SelectMany(n => n.Inputs.Where((_, i) => (n.Op, i) is not (LinearOp, 1) and not (GatherOp, 0))));
+        return [.. graph.Nodes.Where(n => n.Op is WeightOp).Select(n => new WeightSpec(((WeightOp)n.Op).WeightName, n.Shape, n.Shape.Rank == 2 && !added.Contains(n)))];
     }
 }

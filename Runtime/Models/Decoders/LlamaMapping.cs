@@ -7,7 +7,7 @@ namespace VlmSdk.Models.Decoders;
 public static class LlamaMapping
 {
     /// <summary>Every tensor with its shape.</summary>
-    public static IEnumerable<(string Name, Shape Shape)> Tensors(LlamaConfig c)
+    public static IEnumerable<WeightSpec> Tensors(LlamaConfig c)
     {
         int queries = c.Heads * c.HeadWidth, keys = c.KeyValueHeads * c.HeadWidth;
         yield return ("token_embd.weight", new Shape(c.VocabularySize, c.Width));

@@ -39,7 +39,7 @@ public static class LlavaMapping
     }
 
     /// <summary>Every tensor the graphs use, with its shape.</summary>
-    public static IReadOnlyList<(string Name, Shape Shape)> Tensors(LlavaConfig config)
+    public static IReadOnlyList<WeightSpec> Tensors(LlavaConfig config)
     {
         var g = new GraphBuilder();
         Value features = LlavaModel.VisionEncoder(g, config, Pixels(g, config));
@@ -47,15 +47,19 @@ public static class LlavaMapping
         return [.. CheckpointMapping.WeightsOf(g.Build()), .. LlamaMapping.Tensors(config.Decoder)];
     }
 
-    /// <summary>Reads the model. Blocks of the image half after the last one used, and its final norm, may be there or not.</summary>
-    /// <exception cref="CheckpointException">A tensor is missing, unknown or of another shape.</exception>
-    public static IReadOnlyDictionary<string, HostTensor> Read(IWeightSource file, LlavaConfig config)
+    /// <summary>Tensors a published file may hold or not: the whole image half, whose last blocks and norm are not used.</summary>
+    public static IReadOnlyList<WeightSpec> Unused(LlavaConfig config)
     {
         var g = new GraphBuilder();
         WeightScope w = new WeightScope(g)["vision_tower"];
         g.Output("pooled", ClipVit.Pool(g, config.Vision, w, ClipVit.HiddenStates(g, config.Vision, w, Pixels(g, config), config.Vision.Layers)[^1]));
-        return CheckpointMapping.Read(file, Rename, Tensors(config), CheckpointMapping.WeightsOf(g.Build()));
+        return CheckpointMapping.WeightsOf(g.Build());
     }
+
+    /// <summary>Reads the model. Blocks of the image half after the last one used, and its final norm, may be there or not.</summary>
+    /// <exception cref="CheckpointException">A tensor is missing, unknown or of another shape.</exception>
+    public static IReadOnlyDictionary<string, HostTensor> Read(IWeightSource file, LlavaConfig config) =>
+        CheckpointMapping.Read(file, Rename, Tensors(config), Unused(config));
 
     private static Value Pixels(GraphBuilder g, LlavaConfig c) => g.Input("pixels", DType.F32, 1, 3, c.Vision.ImageSide, c.Vision.ImageSide);
 }

@@ -21,7 +21,7 @@ public static class SiglipMapping
     }
 
     /// <summary>Every tensor of the whole model with its shape, taken from the graphs.</summary>
-    public static IReadOnlyList<(string Name, Shape Shape)> Tensors(SiglipConfig config)
+    public static IReadOnlyList<WeightSpec> Tensors(SiglipConfig config)
     {
         var g = new GraphBuilder();
         Value images = SiglipModel.ImageEmbeddings(g, config, Pixels(g, config.Vision));
@@ -31,7 +31,7 @@ public static class SiglipMapping
     }
 
     /// <summary>Every tensor of the image half, with its pooling head, under the names of the whole model.</summary>
-    public static IReadOnlyList<(string Name, Shape Shape)> VisionTensors(VitConfig config)
+    public static IReadOnlyList<WeightSpec> VisionTensors(VitConfig config)
     {
         var g = new GraphBuilder();
         WeightScope w = new WeightScope(g)["vision_model"];

@@ -1,0 +1,69 @@
+using VlmSdk.Weights;
+
+namespace VlmSdk.Models;
+
+/// <summary>
+/// The files of one model, opened and checked but not read: the weights, and the configuration that was published with
+/// them in the same folder. Not thread-safe; dispose it when the weights needed are loaded.
+/// </summary>
+public sealed class ModelFiles : IDisposable
+{
+    private readonly string _folder;
+
+    private ModelFiles(string path, string folder, IWeightSource weights)
+    {
+        (Path, _folder, Weights) = (path, folder, weights);
+        Config = Optional("config.json");
+        Params = Optional("params.json");
+    }
+
+    /// <summary>The file or folder that was opened.</summary>
+    public string Path { get; }
+
+    /// <summary>The weights.</summary>
+    public IWeightSource Weights { get; }
+
+    /// <summary>Hugging Face's <c>config.json</c>; null if there is none, as with GGUF files, which describe themselves.</summary>
+    public ConfigReader? Config { get; }
+
+    /// <summary>Mistral's <c>params.json</c>; null if there is none.</summary>
+    public ConfigReader? Params { get; }
+
+    /// <summary>The architecture a GGUF file names; null for other files.</summary>
+    public string? GgufArchitecture => Weights is GgufFile gguf && gguf.Metadata.TryGetString("general.architecture", out string? name) ? name : null;
+
+    /// <summary>Opens a model.</summary>
+    /// <param name="path">A folder of one model, or its weights as <see cref="WeightSource.Open"/> takes them.</param>
+    /// <exception cref="CheckpointException">A file is missing or not sound.</exception>
+    public static ModelFiles Open(string path)
+    {
+        IWeightSource weights = WeightSource.Open(path);
+        try
+        {
+            return new ModelFiles(path, Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!, weights);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A value of <c>model_type</c> in <c>config.json</c>, at the top or in a group of settings; null if there is none.</summary>
+    public string? ModelType(string? group = null)
+    {
+        ConfigReader? json = group is null || Config is null ? Config : Config.Has(group) ? Config.Child(group) : null;
+        return json is not null && json.Has("model_type") ? json.Text("model_type") : null;
+    }
+
+    /// <summary>A further configuration of the folder.</summary>
+    /// <exception cref="CheckpointException">It is missing or not sound.</exception>
+    public ConfigReader ReadConfig(params ReadOnlySpan<string> name) => ConfigReader.Open(System.IO.Path.Combine([_folder, .. name]));
+
+    /// <summary>Closes the weights. Tensors already read stay valid.</summary>
+    public void Dispose() => Weights.Dispose();
+
+    // A GGUF file says everything itself; a configuration that happens to lie beside it is not its own.
+    private ConfigReader? Optional(string name) =>
+        Weights is not GgufFile && File.Exists(System.IO.Path.Combine(_folder, name)) ? ReadConfig(name) : null;
+}

@@ -1,0 +1,83 @@
+using VlmSdk.Models.Llava;
+using VlmSdk.Models.Siglip;
+using VlmSdk.Tensors;
+using VlmSdk.Weights;
+
+namespace VlmSdk.Models;
+
+/// <summary>What models of a family can do.</summary>
+[Flags]
+public enum ModelAbilities
+{
+    /// <summary>Nothing yet.</summary>
+    None = 0,
+    /// <summary>Continues text.</summary>
+    Text = 1,
+    /// <summary>Describes a picture.</summary>
+    Describe = 2,
+    /// <summary>Answers questions about a picture.</summary>
+    Answer = 4,
+    /// <summary>Finds phrases in a picture and gives boxes.</summary>
+    Ground = 8,
+    /// <summary>Says how well pictures and texts fit.</summary>
+    Compare = 16,
+}
+
+/// <summary>One family of models.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Abilities">What its models can do.</param>
+/// <param name="Recognises">Whether opened files are of this family; looks at the configuration only.</param>
+/// <param name="Describe">What the files' configuration asks for; throws <see cref="CheckpointException"/> for a setting this library does not run.</param>
+public sealed record ModelFamily(string Name, ModelAbilities Abilities, Func<ModelFiles, bool> Recognises, Func<ModelFiles, ModelDescription> Describe);
+
+/// <summary>What a configuration asks of the weights.</summary>
+/// <param name="Layout">Which of the published layouts the files have.</param>
+/// <param name="Config">The family's configuration record.</param>
+/// <param name="Rename">The graphs' name for a name in the files, null for buffers that hold no weights.</param>
+/// <param name="Needed">Every weight the graphs use.</param>
+/// <param name="Unused">Further weights that such files may hold.</param>
+public sealed record ModelDescription(
+    string Layout, object Config, Func<string, string?> Rename, IReadOnlyList<WeightSpec> Needed, IReadOnlyList<WeightSpec> Unused);
+
+/// <summary>The families of models that are known here: the one table that loading and inspecting use.</summary>
+public static class ModelRegistry
+{
+    /// <summary>Every family, in the order in which they are tried.</summary>
+    public static IReadOnlyList<ModelFamily> Families { get; } =
+    [
+        new("LLaVA", ModelAbilities.Describe | ModelAbilities.Answer, f => f.ModelType() is "llava" or "llava_llama" && f.ModelType("vision_config") != "pixtral", Llava),
+        new("SigLIP", ModelAbilities.Compare, f => f.ModelType() == "siglip", Siglip),
+    ];
+
+    /// <summary>The family of opened files.</summary>
+    /// <exception cref="CheckpointException">They are of none; the message names what was found and the families.</exception>
+    public static ModelFamily Find(ModelFiles files)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        return Families.FirstOrDefault(f => f.Recognises(files)) ?? throw Unknown(files);
+    }
+
+    private static CheckpointException Unknown(ModelFiles files)
+    {
+        string known = string.Join(", ", Families.Select(f => f.Name));
+        if (files.GgufArchitecture is { } architecture)
+            return new CheckpointException(files.Path, "general.architecture", $"is '{architecture}'; known here: {known}. Name a model of one of these families.");
+        return files.ModelType() is { } type
+            ? new CheckpointException(files.Config!.Source, "model_type", $"is '{type}'; known here: {known}. Name a model of one of these families.")
+            : new CheckpointException(files.Path, null, "no config.json with a model_type lies beside these weights. Name the folder of a whole published model.");
+    }
+
+    private static ModelDescription Llava(ModelFiles files)
+    {
+        ConfigReader json = files.Config!;
+        bool original = json.Has("mm_projector_type");
+        LlavaConfig config = original ? LlavaConfig.ReadOriginal(json, files.ReadConfig("vision_tower", "config.json")) : LlavaConfig.Read(json);
+        return new ModelDescription(original ? "original" : "Hugging Face", config, LlavaMapping.Rename, LlavaMapping.Tensors(config), LlavaMapping.Unused(config));
+    }
+
+    private static ModelDescription Siglip(ModelFiles files)
+    {
+        SiglipConfig config = SiglipConfig.Read(files.Config!);
+        return new ModelDescription("Hugging Face", config, SiglipMapping.Rename, SiglipMapping.Tensors(config), []);
+    }
+}
