@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using VlmSdk.Execution;
+using VlmSdk.Models;
 using VlmSdk.Queries;
 using VlmSdk.Scheduling;
 using VlmSdk.Vision;
@@ -9,11 +10,19 @@ namespace VlmSdk;
 
 /// <summary>What a model can do.</summary>
 /// <param name="Name">The model's name.</param>
-/// <param name="Describes">It writes descriptions.</param>
-/// <param name="Answers">It answers questions.</param>
-/// <param name="Grounds">It finds phrases and gives boxes.</param>
+/// <param name="Abilities">What it can be asked.</param>
 /// <param name="Vocabulary">All words it knows when it is a closed set; null when any text will do.</param>
-public sealed record VlmCapabilities(string Name, bool Describes, bool Answers, bool Grounds, IReadOnlyList<string>? Vocabulary);
+public sealed record VlmCapabilities(string Name, ModelAbilities Abilities, IReadOnlyList<string>? Vocabulary)
+{
+    /// <summary>It writes descriptions.</summary>
+    public bool Describes => Abilities.HasFlag(ModelAbilities.Describe);
+
+    /// <summary>It answers questions.</summary>
+    public bool Answers => Abilities.HasFlag(ModelAbilities.Answer);
+
+    /// <summary>It finds phrases and gives boxes.</summary>
+    public bool Grounds => Abilities.HasFlag(ModelAbilities.Ground);
+}
 
 /// <summary>
 /// A vision-language model, loaded and ready. All calls are asynchronous and run on the thread pool, one at a time in the

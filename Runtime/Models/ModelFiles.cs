@@ -13,8 +13,8 @@ public sealed class ModelFiles : IDisposable
     private ModelFiles(string path, string folder, IWeightSource weights)
     {
         (Path, _folder, Weights) = (path, folder, weights);
-        Config = Optional("config.json");
-        Params = Optional("params.json");
+        Config = OptionalConfig("config.json");
+        Params = OptionalConfig("params.json");
     }
 
     /// <summary>The file or folder that was opened.</summary>
@@ -60,10 +60,11 @@ public sealed class ModelFiles : IDisposable
     /// <exception cref="CheckpointException">It is missing or not sound.</exception>
     public ConfigReader ReadConfig(params ReadOnlySpan<string> name) => ConfigReader.Open(System.IO.Path.Combine([_folder, .. name]));
 
+    /// <summary>A further configuration of the folder, null if there is none. A GGUF file says everything itself; what happens to lie beside it is not its own.</summary>
+    /// <exception cref="CheckpointException">It is not sound.</exception>
+    public ConfigReader? OptionalConfig(string name) =>
+        Weights is not GgufFile && File.Exists(System.IO.Path.Combine(_folder, name)) ? ReadConfig(name) : null;
+
     /// <summary>Closes the weights. Tensors already read stay valid.</summary>
     public void Dispose() => Weights.Dispose();
-
-    // A GGUF file says everything itself; a configuration that happens to lie beside it is not its own.
-    private ConfigReader? Optional(string name) =>
-        Weights is not GgufFile && File.Exists(System.IO.Path.Combine(_folder, name)) ? ReadConfig(name) : null;
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using VlmSdk.Decoding;
 using VlmSdk.Execution;
+using VlmSdk.Models;
 using VlmSdk.Models.Scout;
 using VlmSdk.Vision;
 
@@ -26,7 +27,7 @@ internal sealed class ScoutRuntime : IVlmRuntime
         _name = name;
         _generator = new ScoutGenerator(checkpoint.Config, new WeightBinding(checkpoint.Source, checkpoint.Tensors), executor);
         _grid = ScoutProcessor.Spec(checkpoint.Config);
-        Capabilities = new VlmCapabilities(name, true, true, true,
+        Capabilities = new VlmCapabilities(name, ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground,
             ScoutVocabulary.Words.Where((_, id) => !ScoutVocabulary.IsControl(id) && !ScoutVocabulary.IsLocation(id)).ToArray());
     }
 

@@ -1,5 +1,9 @@
 using VlmSdk.Execution;
+using VlmSdk.Models;
+using VlmSdk.Models.Llava;
 using VlmSdk.Models.Scout;
+using VlmSdk.Tokenization;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Queries;
 
@@ -7,10 +11,40 @@ namespace VlmSdk.Queries;
 internal static class VlmRuntimes
 {
     /// <summary>Reads the model and prepares it on an executor, which stays the caller's.</summary>
-    internal static IVlmRuntime Load(string model, IExecutor executor, VlmModelOptions options, CancellationToken cancellationToken)
+    internal static IVlmRuntime Load(string path, IExecutor executor, VlmModelOptions options, CancellationToken cancellationToken)
     {
-        ScoutCheckpoint checkpoint = ScoutCheckpoint.Load(model);
+        if (path == "scout" || IsGguf(path))
+            return new ScoutRuntime(path, ScoutCheckpoint.Load(path), executor);
+        using ModelFiles files = ModelFiles.Open(path);
+        ModelFamily family = ModelRegistry.Find(files);
+        ModelDescription description = family.Describe(files);
+        IPrefixModel model = description.Config switch
+        {
+            LlavaConfig c => new Llava(c, LlavaPrompt.Picture(c, files.OptionalConfig("preprocessor_config.json"))),
+            _ => throw new CheckpointException(path, null, $"is a {family.Name} model, which does not write text about pictures; it can: {family.Abilities}."),
+        };
+        ITokenizer tokenizer = TokenizerFile.Load(path);
+        CheckTokenizer(path, tokenizer, model);
         cancellationToken.ThrowIfCancellationRequested();
-        return new ScoutRuntime(model, checkpoint, executor);
+        IReadOnlyDictionary<string, Tensors.HostTensor> tensors = CheckpointMapping.Read(files.Weights, description.Rename, description.Needed, description.Unused);
+        return new PrefixRuntime(new VlmCapabilities(path, family.Abilities, null), model, tokenizer, new WeightBinding(path, tensors), executor);
     }
+
+    private static void CheckTokenizer(string path, ITokenizer tokenizer, IPrefixModel model)
+    {
+        const string Remedy = "Use the tokenizer that belongs to the model.";
+        if (tokenizer.VocabularySize > model.Decoder.VocabularySize)
+            throw new CheckpointException(path, null, $"the tokenizer has {tokenizer.VocabularySize} tokens and the decoder reads {model.Decoder.VocabularySize}. {Remedy}");
+        IEnumerable<string> control = model.Prompt(PromptTask.Answer, "").OfType<PromptPart.Control>().Select(c => c.Spelling);
+        foreach (string token in control.Concat(model.EndTokens))
+            if (tokenizer.FindId(token) is null)
+                throw new CheckpointException(path, null, $"the tokenizer has no token '{token}', which the model's prompts need. {Remedy}");
+        if (tokenizer.FindId(model.RowSpelling) is { } id && id != model.RowToken)
+            throw new CheckpointException(path, null, $"the tokenizer gives '{model.RowSpelling}' the id {id}, and the configuration {model.RowToken}. {Remedy}");
+    }
+
+    // A folder without safetensors may hold a Scout; what it lacks is then said in Scout's words.
+    private static bool IsGguf(string path) => Directory.Exists(path)
+        ? !Directory.EnumerateFiles(path, "*.safetensors*").Any()
+        : !path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) && !path.EndsWith(".json", StringComparison.OrdinalIgnoreCase);
 }

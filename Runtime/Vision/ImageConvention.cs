@@ -56,6 +56,21 @@ public sealed record ImageConvention
         return PadToSquare ? Place(side, side) : Place(width, height);
     }
 
+    /// <summary>
+    /// The same rule as a grid specification, so that a capture can make the input of frames of one size; alpha is dropped, as
+    /// frames have none. Null where no specification gives the same numbers: other resizers than Pillow's, padding before
+    /// the resize, or rounding of its own.
+    /// </summary>
+    /// <exception cref="ImageException">A side is not positive.</exception>
+    public PatchGridSpec? Grid(int width, int height)
+    {
+        CoordinateMap map = Map(width, height);
+        if (Method != ResizeMethod.Pillow || (PadToSquare && width != height))
+            return null;
+        var spec = new PatchGridSpec { Width = map.TargetWidth, Height = map.TargetHeight, Filter = Filter, Fill = Fill, Lookup = Lookup };
+        return Enum.GetValues<FitKind>().Select(fit => spec with { Fit = fit }).FirstOrDefault(s => CoordinateMap.Create(s, width, height) == map);
+    }
+
     /// <summary>The network picture in bytes, just before normalisation. OpenCV's cubic is rounded and clamped for it.</summary>
     /// <returns>A packed <see cref="PixelFormat.Rgb8"/> picture.</returns>
     /// <exception cref="ImageException">The network picture would be impossibly large.</exception>

@@ -1,0 +1,62 @@
+using VlmSdk.Graphs;
+using VlmSdk.Models.Decoders;
+using VlmSdk.Tokenization;
+using VlmSdk.Vision;
+
+namespace VlmSdk.Models.Llava;
+
+/// <summary>LLaVA as a runtime drives it.</summary>
+/// <param name="config">Sizes.</param>
+/// <param name="picture">How its pictures are made; see <see cref="LlavaPrompt.Picture"/>.</param>
+public sealed class Llava(LlavaConfig config, ImageConvention picture) : IPrefixModel
+{
+    /// <inheritdoc/>
+    public DecoderSizes Decoder { get; } = new(
+        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth, config.Decoder.VocabularySize, config.Decoder.ContextLength);
+
+    /// <inheritdoc/>
+    public ImageConvention Picture => picture;
+
+    /// <inheritdoc/>
+    public bool PromptSeesItself => false;
+
+    /// <inheritdoc/>
+    public int FirstPosition => 0;
+
+    /// <inheritdoc/>
+    public int RowToken => config.ImageToken;
+
+    /// <inheritdoc/>
+    public string RowSpelling => "<image>";
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> EndTokens { get; } = ["</s>"];
+
+    /// <inheritdoc/>
+    public int[] PictureIds(CoordinateMap map)
+    {
+        var ids = new int[config.ImageRows];
+        Array.Fill(ids, RowToken);
+        return ids;
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<PromptPart> Prompt(PromptTask task, string text) => task switch
+    {
+        PromptTask.Describe => LlavaPrompt.Conversation([("Describe the image in detail.", null)], pictures: 1),
+        PromptTask.Answer => LlavaPrompt.Conversation([(text, null)], pictures: 1),
+        _ => throw new NotSupportedException($"LLaVA has no prompt to {task}."),
+    };
+
+    /// <inheritdoc/>
+    public Value Rows(GraphBuilder g, Value pixels) =>
+        g.Reshape(LlavaModel.Projector(g, config, LlavaModel.VisionEncoder(g, config, pixels)), config.ImageRows, config.Decoder.Width);
+
+    /// <inheritdoc/>
+    public Value Hidden(GraphBuilder g, Value ids, Value positions, AttentionMask mask, Value? places, Value? rows) =>
+        LlamaDecoder.Layers(g, config.Decoder,
+            places is null ? LlamaDecoder.Embed(g, config.Decoder, ids) : LlamaDecoder.Embed(g, config.Decoder, ids, places, rows!), positions, cached: true);
+
+    /// <inheritdoc/>
+    public Value Logits(GraphBuilder g, Value hidden) => LlavaModel.Head(g, config, hidden);
+}
