@@ -34,10 +34,7 @@ public sealed class VlmModel : IAsyncDisposable
     private readonly IVlmRuntime _runtime;
     private readonly IExecutor _executor;
     private readonly VlmModelOptions _options;
-    private readonly SemaphoreSlim _gate = new(1, 1);
-    private readonly CancellationTokenSource _closing = new();
-    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int _disposed;
+    private readonly ModelGate _gate = new(nameof(VlmModel));
 
     private VlmModel(IVlmRuntime runtime, IExecutor executor, VlmModelOptions options) =>
         (_runtime, _executor, _options) = (runtime, executor, options);
@@ -97,7 +94,7 @@ public sealed class VlmModel : IAsyncDisposable
     /// <exception cref="ShapeMismatchException">The capture makes another grid than <see cref="PatchGridSpec"/>.</exception>
     public async Task<EncodedImage> EncodeAsync(FrameTicket frame, CancellationToken cancellationToken = default)
     {
-        ThrowIfDisposed();
+        _gate.ThrowIfClosed();
         PatchGrid grid = await frame.TakeAsync(cancellationToken).ConfigureAwait(false);
         return await EncodeAsync(grid, cancellationToken).ConfigureAwait(false);
     }
@@ -106,8 +103,8 @@ public sealed class VlmModel : IAsyncDisposable
     public Task<EncodedImage> EncodeAsync(PixelBuffer picture, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(picture);
-        ThrowIfDisposed();
-        return RunAsync(token => new EncodedImage(this, _runtime.Encode(picture, token)), cancellationToken);
+        _gate.ThrowIfClosed();
+        return _gate.RunAsync(token => new EncodedImage(this, _runtime.Encode(picture, token)), cancellationToken);
     }
 
     /// <summary>Looks at a patch grid made elsewhere and disposes it, whatever the outcome.</summary>
@@ -119,13 +116,13 @@ public sealed class VlmModel : IAsyncDisposable
         ObjectDisposedException.ThrowIf(grid.IsDisposed, grid);
         using (grid)
         {
-            ThrowIfDisposed();
+            _gate.ThrowIfClosed();
             PatchGridSpec wanted = _runtime.GridFor(grid.Map.SourceWidth, grid.Map.SourceHeight);
             if (!grid.Spec.GivesSameAs(wanted))
                 throw new ShapeMismatchException(
                     $"The patch grid {grid.Spec.Shape} was made by another specification than {Capabilities.Name} needs ({wanted.Shape}); " +
                     "make it with this model's PatchGridSpec.");
-            return await RunAsync(token => new EncodedImage(this, _runtime.Encode(grid, token)), cancellationToken).ConfigureAwait(false);
+            return await _gate.RunAsync(token => new EncodedImage(this, _runtime.Encode(grid, token)), cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -141,7 +138,7 @@ public sealed class VlmModel : IAsyncDisposable
         // The writer never waits for the reader, so a slow reader does not hold the model; a reader who leaves stops it.
         var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<bool> writing = RunAsync(token =>
+        Task<bool> writing = _gate.RunAsync(token =>
         {
             _runtime.Describe(view.View, options, piece => pieces.Writer.TryWrite(piece), token);
             return true;
@@ -171,7 +168,7 @@ public sealed class VlmModel : IAsyncDisposable
     {
         Check(view, options);
         CheckText(question);
-        return RunAsync(token => _runtime.Ask(view.View, question, options, token), cancellationToken);
+        return _gate.RunAsync(token => _runtime.Ask(view.View, question, options, token), cancellationToken);
     }
 
     /// <summary>Finds what a phrase names: boxes in source pixels with confidences, or <see cref="NotInView"/>.</summary>
@@ -185,71 +182,23 @@ public sealed class VlmModel : IAsyncDisposable
     {
         Check(view, options);
         CheckText(phrase);
-        return RunAsync(token => _runtime.Ground(view.View, phrase, options, token), cancellationToken);
+        return _gate.RunAsync(token => _runtime.Ground(view.View, phrase, options, token), cancellationToken);
     }
 
     /// <summary>Lists every object the model sees, in the order it names them, each with its box. It was taught to go left to right.</summary>
     public Task<IReadOnlyList<Detection>> DetectAsync(EncodedImage view, CancellationToken cancellationToken = default)
     {
         Check(view);
-        return RunAsync(token => _runtime.Detect(view.View, token), cancellationToken);
+        return _gate.RunAsync(token => _runtime.Detect(view.View, token), cancellationToken);
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => _gate.CloseAsync(() =>
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-        {
-            await _closed.Task.ConfigureAwait(false);
-            return;
-        }
-        await _closing.CancelAsync().ConfigureAwait(false);
-        await _gate.WaitAsync().ConfigureAwait(false);
         _runtime.Dispose();
         if (_options.Executor is null)
             _executor.Dispose();
-        _closing.Dispose();
-        // The gate stays closed; whoever waits for it was cancelled by the closing token.
-        _closed.SetResult();
-    }
-
-    /// <summary>Runs work on the thread pool, alone, until it is done, cancelled, or the model is disposed.</summary>
-    private async Task<T> RunAsync<T>(Func<CancellationToken, T> work, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        CancellationTokenSource linked;
-        try
-        {
-            linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
-        }
-        catch (ObjectDisposedException)
-        {
-            throw new ObjectDisposedException(nameof(VlmModel));
-        }
-        using (linked)
-        {
-            try
-            {
-                await _gate.WaitAsync(linked.Token).ConfigureAwait(false);
-                try
-                {
-                    return await Task.Run(() => work(linked.Token), CancellationToken.None).ConfigureAwait(false);
-                }
-                finally
-                {
-                    _gate.Release();
-                }
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                throw new OperationCanceledException(cancellationToken);
-            }
-            catch (OperationCanceledException) when (_disposed != 0)
-            {
-                throw new ObjectDisposedException(nameof(VlmModel), "The model was disposed while the call was waiting or running.");
-            }
-        }
-    }
+    });
 
     private void CheckText(string text)
     {
@@ -269,11 +218,9 @@ public sealed class VlmModel : IAsyncDisposable
     private void Check(EncodedImage view)
     {
         ArgumentNullException.ThrowIfNull(view);
-        ThrowIfDisposed();
+        _gate.ThrowIfClosed();
         ObjectDisposedException.ThrowIf(view.IsDisposed, view);
         if (view.Model != this)
             throw new ArgumentException("The image was encoded by another model; encode it with this one.", nameof(view));
     }
-
-    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed != 0, this);
 }
