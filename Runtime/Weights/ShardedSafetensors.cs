@@ -49,11 +49,16 @@ public sealed class ShardedSafetensors : IWeightSource
     }
 
     /// <inheritdoc/>
-    public HostTensor Read(string name)
+    public HostTensor Read(string name) => Holder(name).Read(name);
+
+    /// <inheritdoc/>
+    public void Read(string name, long offset, Span<byte> buffer) => Holder(name).Read(name, offset, buffer);
+
+    private SafetensorsFile Holder(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         return _shardOf.TryGetValue(name, out string? shard)
-            ? _shards[shard].Read(name)
+            ? _shards[shard]
             : throw new CheckpointException(Source, TensorReading.Shown(name), $"no shard holds such a tensor; they hold {Tensors.Count} others. Check that it is the model you mean.");
     }
 
