@@ -128,12 +128,7 @@ public sealed class TextModel : IAsyncDisposable
         if (tokenizer is not null && tokenizer.VocabularySize != config.VocabularySize)
             throw new CheckpointException(path, "token_embd.weight",
                 $"has {config.VocabularySize} rows, but the vocabulary has {tokenizer.VocabularySize} tokens. Both must come from one model.");
-        var tensors = new Dictionary<string, HostTensor>();
-        foreach ((string name, Shape _) in LlamaMapping.Tensors(config))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            tensors.Add(name, file.Read(name));
-        }
+        IReadOnlyDictionary<string, HostTensor> tensors = CheckpointMapping.Read(file, name => name, LlamaMapping.Tensors(config), cancellationToken: cancellationToken);
         return new TextModel(path, config, tokenizer, new WeightBinding(path, tensors), options);
     }
 

@@ -1,3 +1,4 @@
+using VlmSdk.Models.Scout;
 using VlmSdk.Weights;
 
 namespace VlmSdk.Models;
@@ -33,11 +34,11 @@ public sealed class ModelFiles : IDisposable
     public string? GgufArchitecture => Weights is GgufFile gguf && gguf.Metadata.TryGetString("general.architecture", out string? name) ? name : null;
 
     /// <summary>Opens a model.</summary>
-    /// <param name="path">A folder of one model, or its weights as <see cref="WeightSource.Open"/> takes them.</param>
+    /// <param name="path">A folder of one model, its weights as <see cref="WeightSource.Open"/> takes them, or "scout" for the embedded model.</param>
     /// <exception cref="CheckpointException">A file is missing or not sound.</exception>
     public static ModelFiles Open(string path)
     {
-        IWeightSource weights = WeightSource.Open(path);
+        IWeightSource weights = path == ScoutCheckpoint.EmbeddedName ? ScoutCheckpoint.OpenEmbedded() : WeightSource.Open(path);
         try
         {
             return new ModelFiles(path, Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!, weights);

@@ -1,6 +1,7 @@
+using VlmSdk.Models.Decoders;
 using VlmSdk.Models.Llava;
+using VlmSdk.Models.Scout;
 using VlmSdk.Models.Siglip;
-using VlmSdk.Tensors;
 using VlmSdk.Weights;
 
 namespace VlmSdk.Models;
@@ -45,6 +46,8 @@ public static class ModelRegistry
     /// <summary>Every family, in the order in which they are tried.</summary>
     public static IReadOnlyList<ModelFamily> Families { get; } =
     [
+        new("Scout", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground, f => f.GgufArchitecture == "scout", Scout),
+        new("Llama", ModelAbilities.Text, f => f.GgufArchitecture == "llama", Llama),
         new("LLaVA", ModelAbilities.Describe | ModelAbilities.Answer, f => f.ModelType() is "llava" or "llava_llama" && f.ModelType("vision_config") != "pixtral", Llava),
         new("SigLIP", ModelAbilities.Compare, f => f.ModelType() == "siglip", Siglip),
     ];
@@ -65,6 +68,18 @@ public static class ModelRegistry
         return files.ModelType() is { } type
             ? new CheckpointException(files.Config!.Source, "model_type", $"is '{type}'; known here: {known}. Name a model of one of these families.")
             : new CheckpointException(files.Path, null, "no config.json with a model_type lies beside these weights. Name the folder of a whole published model.");
+    }
+
+    private static ModelDescription Scout(ModelFiles files)
+    {
+        ScoutConfig config = ScoutCheckpoint.ReadConfig((GgufFile)files.Weights);
+        return new ModelDescription("GGUF", config, name => name, ScoutCheckpoint.StoredWeights(config), []);
+    }
+
+    private static ModelDescription Llama(ModelFiles files)
+    {
+        LlamaConfig config = LlamaConfig.FromGguf((GgufFile)files.Weights);
+        return new ModelDescription("GGUF", config, name => name, [.. LlamaMapping.Tensors(config)], []);
     }
 
     private static ModelDescription Llava(ModelFiles files)

@@ -12,41 +12,86 @@ public static class CheckpointMapping
     /// <summary>Reads the tensors a model needs.</summary>
     /// <param name="file">The checkpoint.</param>
     /// <param name="rename">The model's name for a name in the file, null for buffers that hold no weights. Renaming a model's name gives it back.</param>
-    /// <param name="needed">Names and shapes the graphs use.</param>
+    /// <param name="needed">The weights the graphs use.</param>
     /// <param name="unused">Further tensors the published file may hold and no graph reads; their shapes are checked.</param>
-    /// <exception cref="CheckpointException">A tensor is missing, unknown, of another shape, or there twice.</exception>
+    /// <param name="reading">The type matrices are brought into and who is told of progress; as stored when omitted.</param>
+    /// <param name="cancellationToken">Stops between pieces of 4 MiB; nothing is left behind.</param>
+    /// <exception cref="CheckpointException">A tensor is missing, unknown, of another shape, there twice, or holds values the type cannot.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static IReadOnlyDictionary<string, HostTensor> Read(
+        IWeightSource file, Func<string, string?> rename, IEnumerable<WeightSpec> needed, IEnumerable<WeightSpec>? unused = null,
+        WeightReading? reading = null, CancellationToken cancellationToken = default)
+    {
+        CheckpointFit fit = Compare(file, rename, needed, unused);
+        if (fit.Faults.Count > 0)
+            throw fit.Faults[0];
+        var reader = new WeightReader(file, reading ?? new WeightReading(), fit.Used.Sum(u => u.Tensor.ByteCount), cancellationToken);
+        return fit.Used.ToDictionary(u => u.Weight.Name, u => reader.Read(u.Weight, u.Tensor));
+    }
+
+    /// <summary>Compares a checkpoint with what a model needs, without reading weights; parameters as for <see cref="Read"/>.</summary>
+    public static CheckpointFit Compare(
         IWeightSource file, Func<string, string?> rename, IEnumerable<WeightSpec> needed, IEnumerable<WeightSpec>? unused = null)
     {
         ArgumentNullException.ThrowIfNull(file);
-        var names = new Dictionary<string, string>();
-        foreach (string name in file.Tensors.Keys)
-            if (rename(name) is { } own && !names.TryAdd(own, name))
-                throw new CheckpointException(file.Source, name, $"is the same weight as '{names[own]}'. Keep one of them.");
-
+        WeightSpec[] wanted = [.. needed.DistinctBy(w => w.Name)];
         var known = new Dictionary<string, Shape>();
-        foreach ((string name, Shape shape) in (unused ?? []).Concat(needed.ToArray()))
+        foreach ((string name, Shape shape) in (unused ?? []).Concat(wanted))
             known[name] = shape;
-        foreach ((string own, string name) in names)
+        var used = new List<(WeightSpec, TensorInfo)>();
+        List<string> notUsed = [], missing = [], unknown = [], misshapen = [];
+        var faults = new List<CheckpointException>();
+        void Fault(List<string> list, string name, string fault)
         {
-            if (!known.TryGetValue(own, out Shape shape))
-                throw new CheckpointException(file.Source, name, "the model has no such tensor; leaving it out would change the results. Check that the configuration belongs to these weights.");
-            if (file.Tensors[name].Shape != shape)
-                throw new CheckpointException(file.Source, name, $"has shape {file.Tensors[name].Shape}, the configuration needs {shape}.");
+            list.Add(name);
+            faults.Add(new CheckpointException(file.Source, TensorReading.Shown(name), fault));
         }
-        var tensors = new Dictionary<string, HostTensor>();
-        foreach ((string own, Shape _) in needed)
-            tensors[own] = names.TryGetValue(own, out string? name)
-                ? file.Read(name)
-                : throw new CheckpointException(file.Source, own, "the model needs this tensor and the file does not hold it. Check that the checkpoint is whole.");
-        return tensors;
+        var names = new Dictionary<string, TensorInfo>();
+        foreach (TensorInfo tensor in file.Tensors.Values)
+        {
+            if (rename(tensor.Name) is not { } own)
+                notUsed.Add(tensor.Name);
+            else if (!known.TryGetValue(own, out Shape shape))
+                Fault(unknown, tensor.Name, "the model has no such tensor; leaving it out would change the results. Check that the configuration belongs to these weights.");
+            else if (!names.TryAdd(own, tensor))
+                Fault(unknown, tensor.Name, $"is the same weight as '{names[own].Name}'. Keep one of them.");
+            else if (tensor.Shape != shape)
+                Fault(misshapen, tensor.Name, $"has shape {tensor.Shape}, the configuration needs {shape}.");
+        }
+        foreach (WeightSpec weight in wanted)
+        {
+            if (!names.Remove(weight.Name, out TensorInfo? tensor))
+                Fault(missing, weight.Name, "the model needs this tensor and the file does not hold it. Check that the checkpoint is whole.");
+            else if (tensor.Shape == weight.Shape)
+                used.Add((weight, tensor));
+        }
+        notUsed.AddRange(names.Values.Select(t => t.Name).Except(misshapen));
+        return new CheckpointFit(used, notUsed, missing, unknown, misshapen, faults);
     }
 
     /// <summary>The weights a finished graph refers to, and how it uses them.</summary>
     public static IReadOnlyList<WeightSpec> WeightsOf(Graph graph)
     {
         ArgumentNullException.ThrowIfNull(graph);
-        var added = new HashSet<Value>(graph.Nodes.SelectMany(n => n.Inputs.Where((_, i) => (n.Op, i) is not (LinearOp, 1) and not (GatherOp, 0))));
-        return [.. graph.Nodes.Where(n => n.Op is WeightOp).Select(n => new WeightSpec(((WeightOp)n.Op).WeightName, n.Shape, n.Shape.Rank == 2 && !added.Contains(n)))];
+        var floats = new HashSet<Value>(graph.Nodes.SelectMany(n => n.Inputs.Where((_, i) => (n.Op, i) is not ((LinearOp, 1) or (GatherOp, 0)))));
+        return [.. graph.Nodes.Where(n => n.Op is WeightOp).Select(n => new WeightSpec(((WeightOp)n.Op).WeightName, n.Shape, n.Shape.Rank == 2 && !floats.Contains(n)))];
     }
+}
+
+/// <summary>How the tensors of a checkpoint fit a model.</summary>
+/// <param name="Used">Weights of the model with the tensors that hold them in the right shape.</param>
+/// <param name="NotUsed">Tensors that such files may hold and no graph reads.</param>
+/// <param name="Missing">Weights, by the graphs' names, that the file lacks.</param>
+/// <param name="Unknown">Tensors the model does not have, or that hold the same weight as another.</param>
+/// <param name="Misshapen">Tensors of another shape than the configuration gives.</param>
+/// <param name="Faults">One exception for each missing, unknown or misshapen tensor; empty when the checkpoint fits.</param>
+public sealed record CheckpointFit(
+    IReadOnlyList<(WeightSpec Weight, TensorInfo Tensor)> Used, IReadOnlyList<string> NotUsed, IReadOnlyList<string> Missing,
+    IReadOnlyList<string> Unknown, IReadOnlyList<string> Misshapen, IReadOnlyList<CheckpointException> Faults)
+{
+    /// <summary>Numbers in the weights used.</summary>
+    public long Parameters => Used.Sum(u => u.Weight.Shape.Count);
+
+    /// <summary>Bytes that the weights used take in memory once they are read.</summary>
+    public long BytesAs(WeightReading reading) => Used.Sum(u => reading.TypeOf(u.Weight, u.Tensor.Type).ByteCount(u.Weight.Shape));
 }

@@ -65,6 +65,9 @@ public sealed class GgufFile : IWeightSource
     /// <inheritdoc/>
     public HostTensor Read(string name) => TensorReading.Read(_file, Tensors, name);
 
+    /// <inheritdoc/>
+    public void Read(string name, long offset, Span<byte> buffer) => TensorReading.Read(_file, Tensors, name, offset, buffer);
+
     /// <summary>Closes the file. Tensors already read stay valid.</summary>
     public void Dispose() => _file.Dispose();
 

@@ -19,6 +19,14 @@ public interface IWeightSource : IDisposable
     /// The file has no such tensor, it is larger than one tensor in memory may be, or the file changed since it was opened.
     /// </exception>
     HostTensor Read(string name);
+
+    /// <summary>Reads some of a tensor's stored bytes, for tensors that are taken piece by piece.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="offset">First byte, counted from the tensor's own.</param>
+    /// <param name="buffer">Receives the bytes; they lie inside the tensor.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The bytes do not lie inside the tensor.</exception>
+    /// <exception cref="CheckpointException">The file has no such tensor, or it changed since it was opened.</exception>
+    void Read(string name, long offset, Span<byte> buffer);
 }
 
 /// <summary>What a model file says about one tensor.</summary>
@@ -59,17 +67,38 @@ internal static class TensorReading
 
     internal static HostTensor Read(ByteSource file, IReadOnlyDictionary<string, TensorInfo> tensors, string name)
     {
-        ArgumentNullException.ThrowIfNull(name);
-        if (!tensors.TryGetValue(name, out TensorInfo? info))
-            throw new CheckpointException(file.Name, Shown(name), $"the file has no such tensor; it holds {tensors.Count} others. Check that it is the model you mean.");
+        TensorInfo info = Find(file, tensors, name);
         if (info.ByteCount > Array.MaxLength)
             throw new CheckpointException(file.Name, Shown(name),
                 $"has {info.ByteCount} bytes; one tensor in memory holds at most {Array.MaxLength}. Use a checkpoint that stores it in a smaller type or in parts.");
         byte[] data = GC.AllocateUninitializedArray<byte>((int)info.ByteCount);
         file.Read(info.Offset, data);
-        if (info.Type == DType.Bool && data.AsSpan().ContainsAnyExceptInRange((byte)0, (byte)1))
-            throw new CheckpointException(file.Name, Shown(name), "holds a BOOL byte other than 0 and 1. Write the file again.");
+        CheckBools(file, info, data);
         return new HostTensor(info.Type, info.Shape, data);
+    }
+
+    internal static void Read(ByteSource file, IReadOnlyDictionary<string, TensorInfo> tensors, string name, long offset, Span<byte> buffer)
+    {
+        TensorInfo info = Find(file, tensors, name);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        if (buffer.Length > info.ByteCount - offset)
+            throw new ArgumentOutOfRangeException(nameof(offset), offset, $"{buffer.Length} bytes from here do not lie inside the {info.ByteCount} of '{Shown(name)}'.");
+        file.Read(info.Offset + offset, buffer);
+        CheckBools(file, info, buffer);
+    }
+
+    private static TensorInfo Find(ByteSource file, IReadOnlyDictionary<string, TensorInfo> tensors, string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return tensors.TryGetValue(name, out TensorInfo? info)
+            ? info
+            : throw new CheckpointException(file.Name, Shown(name), $"the file has no such tensor; it holds {tensors.Count} others. Check that it is the model you mean.");
+    }
+
+    private static void CheckBools(ByteSource file, TensorInfo info, ReadOnlySpan<byte> bytes)
+    {
+        if (info.Type == DType.Bool && bytes.ContainsAnyExceptInRange((byte)0, (byte)1))
+            throw new CheckpointException(file.Name, Shown(info.Name), "holds a BOOL byte other than 0 and 1. Write the file again.");
     }
 
     /// <summary>A name from a file as messages show it: of bounded length, without control characters.</summary>

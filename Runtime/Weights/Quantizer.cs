@@ -25,7 +25,7 @@ public static class Quantizer
 
     private delegate void Block(ReadOnlySpan<float> values, Span<byte> block);
 
-    /// <summary>Whether <see cref="Quantize"/> writes a type.</summary>
+    /// <summary>Whether <see cref="Quantize(DType, HostTensor)"/> writes a type.</summary>
     public static bool Writes(DType type) =>
         type is DType.Q8_0 or DType.Q4_0 or DType.Q4_1 or DType.Q5_0 or DType.Q5_1 or DType.F16 or DType.BF16 or DType.F32;
 
@@ -43,8 +43,13 @@ public static class Quantizer
         if (floats.Type != DType.F32)
             throw new ArgumentException($"Quantizing starts from F32, the tensor holds {floats.Type}; dequantize it first.", nameof(floats));
         var result = new HostTensor(type, floats.Shape);
-        ReadOnlySpan<float> values = floats.Floats;
-        Span<byte> bytes = result.Data.Span;
+        Quantize(type, floats.Floats, floats.Shape.Rank == 0 ? 1 : floats.Shape[^1], result.Data.Span);
+        return result;
+    }
+
+    /// <summary>Converts whole rows into a buffer of exactly their size; <paramref name="firstRow"/> is for messages.</summary>
+    internal static void Quantize(DType type, ReadOnlySpan<float> values, int width, Span<byte> bytes, long firstRow = 0)
+    {
         switch (type)
         {
             case DType.F32:
@@ -59,13 +64,12 @@ public static class Quantizer
                     BinaryPrimitives.WriteUInt16LittleEndian(bytes[(2 * i)..], ToBF16(values[i]));
                 break;
             default:
-                Blocks(type, values, floats.Shape[^1], bytes);
+                Blocks(type, values, width, bytes, firstRow);
                 break;
         }
-        return result;
     }
 
-    private static void Blocks(DType type, ReadOnlySpan<float> values, int width, Span<byte> bytes)
+    private static void Blocks(DType type, ReadOnlySpan<float> values, int width, Span<byte> bytes, long firstRow)
     {
         Block block = type switch
         {
@@ -81,7 +85,7 @@ public static class Quantizer
         {
             ReadOnlySpan<float> from = values.Slice(i * BlockLength, BlockLength);
             Span<byte> to = bytes.Slice(i * size, size);
-            long row = (long)i * BlockLength / width;
+            long row = firstRow + (long)i * BlockLength / width;
             foreach (float value in from)
                 if (!float.IsFinite(value))
                     throw new QuantizationException(type, row, $"it holds {value}");

@@ -64,6 +64,9 @@ public sealed class SafetensorsFile : IWeightSource
     /// <inheritdoc/>
     public HostTensor Read(string name) => TensorReading.Read(_file, Tensors, name);
 
+    /// <inheritdoc/>
+    public void Read(string name, long offset, Span<byte> buffer) => TensorReading.Read(_file, Tensors, name, offset, buffer);
+
     /// <summary>Closes the file. Tensors already read stay valid.</summary>
     public void Dispose() => _file.Dispose();
 

@@ -5,7 +5,8 @@ namespace VlmSdk.Weights;
 /// <summary>
 /// A checkpoint spread over several safetensors files of one folder, tied together by an index file. Everything is checked
 /// when it is opened: each tensor lies in exactly the shard the index names, each shard's tensors are all listed, and every
-/// shard is sound. Safe for concurrent reading.
+/// shard is sound. Names of shards never leave the folder: they are plain file names. A link that the user's system has under
+/// such a name is followed, as download caches need, which keep the files of a snapshot elsewhere. Safe for concurrent reading.
 /// </summary>
 public sealed class ShardedSafetensors : IWeightSource
 {
@@ -49,11 +50,16 @@ public sealed class ShardedSafetensors : IWeightSource
     }
 
     /// <inheritdoc/>
-    public HostTensor Read(string name)
+    public HostTensor Read(string name) => Holder(name).Read(name);
+
+    /// <inheritdoc/>
+    public void Read(string name, long offset, Span<byte> buffer) => Holder(name).Read(name, offset, buffer);
+
+    private SafetensorsFile Holder(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         return _shardOf.TryGetValue(name, out string? shard)
-            ? _shards[shard].Read(name)
+            ? _shards[shard]
             : throw new CheckpointException(Source, TensorReading.Shown(name), $"no shard holds such a tensor; they hold {Tensors.Count} others. Check that it is the model you mean.");
     }
 
@@ -86,7 +92,7 @@ public sealed class ShardedSafetensors : IWeightSource
 
     private static ShardedSafetensors OpenSingle(string folder, string name)
     {
-        SafetensorsFile file = OpenShard(folder, folder, name);
+        SafetensorsFile file = SafetensorsFile.Open(Path.Join(folder, name));
         return new ShardedSafetensors(folder, file.Tensors.Keys.ToDictionary(t => t, _ => name, StringComparer.Ordinal),
             new Dictionary<string, SafetensorsFile>(StringComparer.Ordinal) { [name] = file }, file.Tensors);
     }
@@ -99,7 +105,7 @@ public sealed class ShardedSafetensors : IWeightSource
         try
         {
             foreach (string name in index.ShardNames)
-                shards.Add(name, OpenShard(path, folder, name));
+                shards.Add(name, SafetensorsFile.Open(Path.Join(folder, name)));
             return new ShardedSafetensors(path, index.ShardOf, shards, Join(path, index, shards));
         }
         catch
@@ -130,22 +136,5 @@ public sealed class ShardedSafetensors : IWeightSource
         if (index.TotalSize is { } total && total != bytes)
             throw new CheckpointException(path, null, $"the index gives total_size {total}, the shards hold {bytes} bytes of tensors. Download index and shards of one release.");
         return tensors;
-    }
-
-    private static SafetensorsFile OpenShard(string index, string folder, string name)
-    {
-        string path = Path.Join(folder, name);
-        try
-        {
-            // A link may only point to a neighbour: an index must not reach other files of this machine.
-            if (System.IO.File.ResolveLinkTarget(path, returnFinalTarget: true) is { } target
-                && Path.GetDirectoryName(target.FullName) != Path.GetFullPath(folder).TrimEnd(Path.DirectorySeparatorChar))
-                throw new CheckpointException(index, null, $"the shard {name} is a link that leaves its folder. Put the file itself there.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new CheckpointException(index, null, $"the shard {name} cannot be found beside it. Download it into the same folder.", e);
-        }
-        return SafetensorsFile.Open(path);
     }
 }

@@ -2,17 +2,19 @@ using System.CommandLine;
 using VlmSdk;
 using VlmSdk.Samples;
 using VlmSdk.Samples.Vlm;
+using VlmSdk.Tensors;
 
 // vlm: the SDK on files, from a shell. Each command is one class; this file only says what the arguments are.
 
 var image = new Argument<string>("image") { Description = "PNG, JPEG or WebP file." };
 var text = new Argument<string>("text") { Description = "The question or phrase." };
-var path = new Argument<string>("path") { Description = "A .gguf or .safetensors file, a safetensors index, or a folder." };
+var path = new Argument<string>("path") { Description = "A .gguf or .safetensors file, a safetensors index, a folder, or scout." };
 var model = new Option<string>("--model") { Description = "scout, a folder, or a .gguf file.", DefaultValueFactory = _ => "scout" };
 var decoder = new Option<string>("--model") { Description = "A Llama-architecture .gguf file.", Required = true };
 Option<Backend> backend = Shell.BackendOption();
 var json = new Option<bool>("--json") { Description = "Write one JSON object to standard output." };
 var annotate = new Option<string?>("--annotate") { Description = "Write the picture with its boxes to this PNG." };
+var read = new Option<DType?>("--read") { Description = "Also read all weights, with matrices in this type (Q8_0, Q4_0, F16, ...), and say what it took." };
 var prompt = new Option<string>("--prompt") { Description = "The text to continue.", Required = true };
 var greedy = new Option<bool>("--greedy") { Description = "Always take the likeliest token." };
 var temperature = new Option<float>("--temperature") { Description = "Above 0; not used with --greedy.", DefaultValueFactory = _ => 0.8f };
@@ -45,6 +47,6 @@ var root = new RootCommand("Ask vision-language models about picture files.")
         (r, t) => new GenerateCommand(r.GetRequiredValue(decoder), r.GetRequiredValue(prompt), r.GetValue(backend),
             r.GetValue(greedy) ? 0 : r.GetValue(temperature), r.GetValue(seed), r.GetValue(max), r.GetValue(json)).RunAsync(t),
         decoder, prompt, greedy, temperature, seed, max, backend, json),
-    Make("inspect", "List what a model file or folder holds.", (r, _) => new InspectCommand(r.GetRequiredValue(path), r.GetValue(json)).RunAsync(), path, json),
+    Make("inspect", "Say what a model file or folder holds, and whether it can be used here.", (r, t) => new InspectCommand(r.GetRequiredValue(path), r.GetValue(json), r.GetValue(read)).RunAsync(t), path, json, read),
 };
 return await Shell.InvokeAsync(root, args);

@@ -48,8 +48,8 @@ public sealed record LlamaConfig
     /// <summary>The output layer uses the embedding.</summary>
     public bool TiedOutput { get; init; }
 
-    /// <summary>Reads the sizes from a GGUF file and checks that its tensors are exactly those of such a decoder.</summary>
-    /// <exception cref="CheckpointException">Another architecture, a size out of range, or a tensor missing, of another shape, or unknown.</exception>
+    /// <summary>Reads the sizes from a GGUF file.</summary>
+    /// <exception cref="CheckpointException">Another architecture, or a size out of range.</exception>
     public static LlamaConfig FromGguf(GgufFile file)
     {
         GgufMetadata m = file.Metadata;
@@ -66,7 +66,7 @@ public sealed record LlamaConfig
         if (ropeWidth % 2 != 0)
             throw Fault(file, "rope.dimension_count", $"{ropeWidth} entries of a head cannot be rotated in pairs.");
         RefuseScaling(file);
-        var config = new LlamaConfig
+        return new LlamaConfig
         {
             ContextLength = Size(file, "context_length", 1, 1 << 24),
             Width = width,
@@ -82,8 +82,6 @@ public sealed record LlamaConfig
             HasRopeFactors = file.Tensors.ContainsKey("rope_freqs.weight"),
             TiedOutput = !file.Tensors.ContainsKey("output.weight"),
         };
-        LlamaMapping.Check(file, config);
-        return config;
     }
 
     /// <summary>Reads a published configuration in Hugging Face's keys; what is missing has Llama's default.</summary>

@@ -63,22 +63,4 @@ public static class LlamaMapping
         };
         return own is null ? name : $"blk.{layer}.{own}.weight";
     }
-
-    /// <summary>Checks that a file holds these tensors and no other.</summary>
-    /// <exception cref="CheckpointException">One is missing, of another shape, or unknown.</exception>
-    public static void Check(GgufFile file, LlamaConfig config)
-    {
-        var known = new HashSet<string>();
-        foreach ((string name, Shape shape) in Tensors(config))
-        {
-            known.Add(name);
-            if (!file.Tensors.TryGetValue(name, out TensorInfo? tensor))
-                throw new CheckpointException(file.Source, name, "the model needs this tensor and the file does not hold it.");
-            if (tensor.Shape != shape)
-                throw new CheckpointException(file.Source, name, $"has shape {tensor.Shape}, the metadata ask for {shape}.");
-        }
-        foreach (string name in file.Tensors.Keys)
-            if (!known.Contains(name))
-                throw new CheckpointException(file.Source, name, "a Llama decoder has no such tensor; leaving it out would change the results.");
-    }
 }

@@ -57,9 +57,10 @@ public static class LlavaMapping
     }
 
     /// <summary>Reads the model. Blocks of the image half after the last one used, and its final norm, may be there or not.</summary>
-    /// <exception cref="CheckpointException">A tensor is missing, unknown or of another shape.</exception>
-    public static IReadOnlyDictionary<string, HostTensor> Read(IWeightSource file, LlavaConfig config) =>
-        CheckpointMapping.Read(file, Rename, Tensors(config), Unused(config));
+    /// <inheritdoc cref="CheckpointMapping.Read"/>
+    public static IReadOnlyDictionary<string, HostTensor> Read(
+        IWeightSource file, LlavaConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default) =>
+        CheckpointMapping.Read(file, Rename, Tensors(config), Unused(config), reading, cancellationToken);
 
     private static Value Pixels(GraphBuilder g, LlavaConfig c) => g.Input("pixels", DType.F32, 1, 3, c.Vision.ImageSide, c.Vision.ImageSide);
 }

@@ -15,14 +15,20 @@ namespace VlmSdk.Models.Scout;
 /// <param name="Tensors">Weights by the names the graphs use, complete and checked against the sizes.</param>
 public sealed record ScoutCheckpoint(string Source, ScoutConfig Config, IReadOnlyDictionary<string, HostTensor> Tensors)
 {
+    /// <summary>The name under which the embedded model is asked for.</summary>
+    public const string EmbeddedName = "scout";
+
     private const string Architecture = "scout";
 
     /// <summary>Loads the embedded model ("scout"), a GGUF file, or a folder with exactly one GGUF file in it.</summary>
     /// <exception cref="CheckpointException">There is no such file, or it is not a Scout model, or it is damaged.</exception>
     public static ScoutCheckpoint Load(string model)
     {
-        if (model == "scout")
-            return LoadEmbedded();
+        if (model == EmbeddedName)
+        {
+            using GgufFile embedded = OpenEmbedded();
+            return Read(embedded);
+        }
         if (Directory.Exists(model))
         {
             string[] files = List(model);
@@ -40,6 +46,28 @@ public sealed record ScoutCheckpoint(string Source, ScoutConfig Config, IReadOnl
     /// <summary>Reads the weights of an open GGUF file.</summary>
     /// <exception cref="CheckpointException">It is of another architecture, has other words or other tensors, or sizes out of range.</exception>
     public static ScoutCheckpoint Read(GgufFile file)
+    {
+        ScoutConfig config = ReadConfig(file);
+        var tensors = new Dictionary<string, HostTensor>();
+        foreach ((string name, Shape shape) in Shapes(config))
+        {
+            if (!file.Tensors.TryGetValue(name, out TensorInfo? info))
+                throw new CheckpointException(file.Source, name, "the model needs this tensor and the file does not hold it.");
+            Shape stored = Stored(shape);
+            if (info.Shape != stored)
+                throw new CheckpointException(file.Source, name, $"has shape {info.Shape}, the model's sizes need {stored}.");
+            HostTensor tensor = file.Read(name);
+            // Convolutions, norms and biases run in F32; matrices keep their type for the executor to use.
+            tensors.Add(name, shape.Rank == 2 ? tensor : Dequantizer.ToFloats(tensor).Reshape(shape));
+        }
+        if (file.Tensors.Keys.FirstOrDefault(n => !tensors.ContainsKey(n)) is { } extra)
+            throw new CheckpointException(file.Source, extra, "is no tensor of Scout; the file belongs to another model.");
+        return new ScoutCheckpoint(file.Source, config, tensors);
+    }
+
+    /// <summary>Reads the sizes of an open GGUF file and checks its words.</summary>
+    /// <exception cref="CheckpointException">It is of another architecture, has other words, or sizes out of range.</exception>
+    public static ScoutConfig ReadConfig(GgufFile file)
     {
         string architecture = file.Metadata.GetString("general.architecture");
         if (architecture != Architecture)
@@ -65,22 +93,7 @@ public sealed record ScoutCheckpoint(string Source, ScoutConfig Config, IReadOnl
         Check(file, config);
         if (!file.Metadata.GetStrings("tokenizer.ggml.tokens").SequenceEqual(ScoutVocabulary.Words))
             throw new CheckpointException(file.Source, "tokenizer.ggml.tokens", "are not the words this version of Scout speaks; export the model again with TrainScout.");
-
-        var tensors = new Dictionary<string, HostTensor>();
-        foreach ((string name, Shape shape) in Shapes(config))
-        {
-            if (!file.Tensors.TryGetValue(name, out TensorInfo? info))
-                throw new CheckpointException(file.Source, name, "the model needs this tensor and the file does not hold it.");
-            Shape stored = Stored(shape);
-            if (info.Shape != stored)
-                throw new CheckpointException(file.Source, name, $"has shape {info.Shape}, the model's sizes need {stored}.");
-            HostTensor tensor = file.Read(name);
-            // Convolutions, norms and biases run in F32; matrices keep their type for the executor to use.
-            tensors.Add(name, shape.Rank == 2 ? tensor : Dequantizer.ToFloats(tensor).Reshape(shape));
-        }
-        if (file.Tensors.Keys.FirstOrDefault(n => !tensors.ContainsKey(n)) is { } extra)
-            throw new CheckpointException(file.Source, extra, "is no tensor of Scout; the file belongs to another model.");
-        return new ScoutCheckpoint(file.Source, config, tensors);
+        return config;
     }
 
     /// <summary>Writes weights as a GGUF file.</summary>
@@ -129,6 +142,10 @@ public sealed record ScoutCheckpoint(string Source, ScoutConfig Config, IReadOnl
         return g.Build().Weights.Select(w => (w.WeightName, w.WeightShape));
     }
 
+    /// <summary>The weights as a file holds them: convolution kernels as matrices.</summary>
+    public static IReadOnlyList<WeightSpec> StoredWeights(ScoutConfig config) =>
+        [.. Shapes(config).Select(w => new WeightSpec(w.Name, Stored(w.Shape), w.Shape.Rank == 2))];
+
     private static string[] List(string folder)
     {
         try
@@ -141,15 +158,16 @@ public sealed record ScoutCheckpoint(string Source, ScoutConfig Config, IReadOnl
         }
     }
 
-    private static ScoutCheckpoint LoadEmbedded()
+    /// <summary>Opens the embedded model's file.</summary>
+    /// <exception cref="CheckpointException">This build embeds none.</exception>
+    public static GgufFile OpenEmbedded()
     {
         using Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream("scout.gguf");
         if (stream is null)
             throw new CheckpointException("scout", null, "this build of VlmSdk does not embed the default model. Give a model file instead.");
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
-        using GgufFile file = GgufFile.Parse("scout (embedded)", bytes);
-        return Read(file);
+        return GgufFile.Parse("scout (embedded)", bytes);
     }
 
     private static Shape Stored(Shape shape) => shape.Rank == 4 ? new Shape(shape[0], shape[1] * shape[2] * shape[3]) : shape;

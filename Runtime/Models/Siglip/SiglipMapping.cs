@@ -40,14 +40,16 @@ public static class SiglipMapping
     }
 
     /// <summary>Reads the whole model.</summary>
-    /// <exception cref="CheckpointException">A tensor is missing, unknown or of another shape.</exception>
-    public static IReadOnlyDictionary<string, HostTensor> Read(IWeightSource file, SiglipConfig config) =>
-        CheckpointMapping.Read(file, Rename, Tensors(config));
+    /// <inheritdoc cref="CheckpointMapping.Read"/>
+    public static IReadOnlyDictionary<string, HostTensor> Read(
+        IWeightSource file, SiglipConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default) =>
+        CheckpointMapping.Read(file, Rename, Tensors(config), null, reading, cancellationToken);
 
     /// <summary>Reads the image half.</summary>
-    /// <exception cref="CheckpointException">A tensor is missing, unknown or of another shape.</exception>
-    public static IReadOnlyDictionary<string, HostTensor> ReadVision(IWeightSource file, VitConfig config) =>
-        CheckpointMapping.Read(file, Rename, VisionTensors(config));
+    /// <inheritdoc cref="CheckpointMapping.Read"/>
+    public static IReadOnlyDictionary<string, HostTensor> ReadVision(
+        IWeightSource file, VitConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default) =>
+        CheckpointMapping.Read(file, Rename, VisionTensors(config), null, reading, cancellationToken);
 
     private static Value Pixels(GraphBuilder g, VitConfig c) => g.Input("pixels", DType.F32, 1, 3, c.ImageSide, c.ImageSide);
 }

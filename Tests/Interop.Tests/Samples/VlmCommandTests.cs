@@ -64,7 +64,7 @@ public sealed class VlmCommandTests
     private string Filled(string text) => text.Replace("PICTURE", Picture, StringComparison.Ordinal)
         .Replace("DECODER", Decoder, StringComparison.Ordinal).Replace("FOLDER", _folder, StringComparison.Ordinal);
 
-    private static async Task<(int Code, string Output, string Error)> Run(params string[] arguments)
+    internal static async Task<(int Code, string Output, string Error)> Run(params string[] arguments)
     {
         // artifacts/bin/<project>/<configuration>/
         string here = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);

@@ -4,7 +4,7 @@ using VlmSdk.Weights;
 
 namespace VlmSdk.Tests.Weights;
 
-/// <summary>Sharded checkpoints: goldens, links that leave the folder, folders.</summary>
+/// <summary>Sharded checkpoints: goldens, links, folders.</summary>
 public sealed class ShardedSafetensorsTests
 {
     private static IEnumerable<string> Cases => Golden.Cases("quant/malformed/index").Select(f => Path.GetFileName(f)!);
@@ -54,26 +54,50 @@ public sealed class ShardedSafetensorsTests
     }
 
     [Test]
-    public void A_link_may_not_leave_the_folder()
+    public void The_links_of_a_download_cache_are_followed()
+    {
+        using var cache = new TemporaryFolder();
+        Directory.CreateDirectory(cache.At("blobs"));
+        string snapshot = Directory.CreateDirectory(cache.At(Path.Combine("snapshots", "5f3a"))).FullName;
+        var a = new Dictionary<string, HostTensor> { ["a"] = HostTensor.From(new Shape(2), [1f, 2f]) };
+        SafetensorsWriter.Write(cache.At(Path.Combine("blobs", "c0ffee")), a);
+        File.WriteAllText(cache.At(Path.Combine("blobs", "1dea")), "{\"weight_map\":{\"a\":\"m.safetensors\"}}");
+        string shard = Path.Combine(snapshot, "m.safetensors");
+        File.CreateSymbolicLink(shard, Path.Combine("..", "..", "blobs", "c0ffee"));
+        Check();
+        File.CreateSymbolicLink(Path.Combine(snapshot, "model.safetensors.index.json"), Path.Combine("..", "..", "blobs", "1dea"));
+        Check();
+        foreach (string target in new[] { "gone", shard })
+        {
+            File.Delete(shard);
+            File.CreateSymbolicLink(shard, target);
+            Assert.That(() => ShardedSafetensors.Open(snapshot).Dispose(), Throws.TypeOf<CheckpointException>().With.Message.Contains(shard));
+        }
+
+        void Check()
+        {
+            using ShardedSafetensors file = ShardedSafetensors.Open(snapshot);
+            Assert.That(file.Read("a").Floats.ToArray(), Is.EqualTo(new[] { 1f, 2f }));
+            Assert.That(file.ShardOf("a"), Is.EqualTo("m.safetensors"));
+        }
+    }
+
+    [TestCase("../outside.safetensors")]
+    [TestCase("sub/m.safetensors")]
+    [TestCase("..\\\\outside.safetensors")]
+    [TestCase("/outside.safetensors")]
+    [TestCase("C:outside.safetensors")]
+    [TestCase("..")]
+    public void The_names_of_an_index_may_not_leave_the_folder(string name)
     {
         using var outer = new TemporaryFolder();
         string folder = Directory.CreateDirectory(outer.At("model")).FullName;
-        var tensor = new Dictionary<string, HostTensor> { ["a"] = HostTensor.From(new Shape(2), [1f, 2f]) };
-        SafetensorsWriter.Write(outer.At("outside.safetensors"), tensor);
-        SafetensorsWriter.Write(Path.Combine(folder, "inside.safetensors"), tensor);
-        string index = Path.Combine(folder, "model.safetensors.index.json");
-        File.WriteAllText(index, "{\"weight_map\":{\"a\":\"m.safetensors\"}}");
-        string link = Path.Combine(folder, "m.safetensors");
-
-        File.CreateSymbolicLink(link, "inside.safetensors");
-        using (ShardedSafetensors inside = ShardedSafetensors.Open(index))
-            Assert.That(inside.ShardOf("a"), Is.EqualTo("m.safetensors"));
-        File.Delete(link);
-        File.CreateSymbolicLink(link, "../outside.safetensors");
-        Assert.That(Assert.Throws<CheckpointException>(() => ShardedSafetensors.Open(index).Dispose())!.Message, Does.Contain("link"));
-        File.Delete(link);
-        File.CreateSymbolicLink(link, "m.safetensors");
-        Assert.Throws<CheckpointException>(() => ShardedSafetensors.Open(index).Dispose());
+        Directory.CreateDirectory(Path.Combine(folder, "sub"));
+        var a = new Dictionary<string, HostTensor> { ["a"] = HostTensor.From(new Shape(2), [1f, 2f]) };
+        SafetensorsWriter.Write(outer.At("outside.safetensors"), a);
+        SafetensorsWriter.Write(Path.Combine(folder, "sub", "m.safetensors"), a);
+        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), $"{{\"weight_map\":{{\"a\":\"{name}\"}}}}");
+        Assert.That(() => ShardedSafetensors.Open(folder).Dispose(), Throws.TypeOf<CheckpointException>().With.Message.Contains("plain file name"));
     }
 
     [Test]

@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Text.Json;
+using VlmSdk.Models;
+using VlmSdk.Models.Llava;
+using VlmSdk.Tensors;
+using VlmSdk.Weights;
+
+namespace VlmSdk.Tests.Interop.Samples;
+
+/// <summary>vlm inspect on whole models: what it recognises, what it misses, and what reading takes.</summary>
+public sealed class VlmInspectTests
+{
+    private const string Vision = """{"hidden_size":32,"intermediate_size":64,"num_hidden_layers":2,"num_attention_heads":2,"image_size":28,"patch_size":14}""";
+
+    private string _folder = "";
+
+    [SetUp]
+    public void Make() => _folder = Directory.CreateTempSubdirectory("vlminspect").FullName;
+
+    [TearDown]
+    public void Remove() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>A checkpoint of more than 1 GB is read into a seventh of that, and never lies in memory whole.</summary>
+    [Test]
+    public async Task A_large_sharded_checkpoint_is_read_within_its_quantized_size()
+    {
+        LlavaConfig config = Config(width: 2048, mlp: 8192, layers: 4);
+        WriteShards(config, w => w.StartsWith("blk.", StringComparison.Ordinal) ? DType.F32 : DType.BF16,
+            w => w.StartsWith("blk.", StringComparison.Ordinal) ? w.Split('.')[1] : "rest");
+        JsonElement result = await Inspect("--read", "Q4_0");
+        JsonElement read = result.GetProperty("read");
+        long stored = result.GetProperty("bytes").GetInt64(), bytes = read.GetProperty("bytes").GetInt64(), peak = read.GetProperty("peak_bytes").GetInt64();
+        long largest = result.GetProperty("tensors").EnumerateArray().Max(t => t.GetProperty("bytes").GetInt64());
+        TestContext.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{stored:N0} bytes stored, {bytes:N0} read, largest tensor {largest:N0}, peak {peak:N0}, {read.GetProperty("seconds").GetDouble():0.0} s"));
+        Assert.Multiple(() =>
+        {
+            Assert.That(stored, Is.GreaterThan(1_000_000_000));
+            Assert.That(bytes, Is.EqualTo(result.GetProperty("memory").GetProperty("Q4_0").GetInt64()).And.LessThan(stored / 6));
+            Assert.That(peak, Is.LessThan(bytes + largest + (256L << 20)));
+        });
+    }
+
+    private async Task<JsonElement> Inspect(params string[] more)
+    {
+        (int code, string output, string error) = await VlmCommandTests.Run(["inspect", _folder, "--json", .. more]);
+        Assert.That(code, Is.Zero, error);
+        return JsonDocument.Parse(output).RootElement;
+    }
+
+    private LlavaConfig Config(int width, int mlp, int layers)
+    {
+        string text = $"\"hidden_size\":{width},\"intermediate_size\":{mlp},\"num_hidden_layers\":{layers},\"num_attention_heads\":4,\"vocab_size\":8192";
+        File.WriteAllText(Path.Combine(_folder, "config.json"),
+            $$"""{"model_type":"llava","image_token_index":100,"vision_config":{{Vision}},"text_config":{ {{text}} } }""");
+        return LlavaConfig.Read(ConfigReader.Open(Path.Combine(_folder, "config.json")));
+    }
+
+    private void WriteShards(LlavaConfig config, Func<string, DType> type, Func<string, string> shard)
+    {
+        var random = new Random(5);
+        float[] noise = [.. Enumerable.Range(0, 1 << 16).Select(_ => random.NextSingle() - 0.5f)];
+        var made = new Dictionary<(DType, Shape), HostTensor>();
+        foreach (IGrouping<string, WeightSpec> group in LlavaMapping.Tensors(config).GroupBy(w => shard(w.Name)))
+            SafetensorsWriter.Write(Path.Combine(_folder, $"model-{group.Key}.safetensors"), group.ToDictionary(w => w.Name, w => Noise(type(w.Name), w.Shape)));
+        File.WriteAllText(Path.Combine(_folder, "model.safetensors.index.json"), JsonSerializer.Serialize(new Dictionary<string, object>
+        {
+            ["weight_map"] = LlavaMapping.Tensors(config).ToDictionary(w => w.Name, w => $"model-{shard(w.Name)}.safetensors"),
+        }));
+
+        HostTensor Noise(DType type, Shape shape)
+        {
+            if (made.TryGetValue((type, shape), out HostTensor? same))
+                return same;
+            var tensor = new HostTensor(DType.F32, shape);
+            for (Span<float> left = tensor.Floats; left.Length > 0; left = left[Math.Min(noise.Length, left.Length)..])
+                noise.AsSpan(0, Math.Min(noise.Length, left.Length)).CopyTo(left);
+            return made[(type, shape)] = type == DType.F32 ? tensor : Quantizer.Quantize(type, tensor);
+        }
+    }
+}
