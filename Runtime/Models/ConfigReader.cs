@@ -73,6 +73,13 @@ public sealed class ConfigReader
     /// <summary>Whether the key is present and not null.</summary>
     public bool Has(string key) => Find(key) is not null;
 
+    /// <summary>Whether the key is there with the value null, which some configurations tell apart from a missing key.</summary>
+    public bool IsNull(string key)
+    {
+        _asked.Add(key);
+        return _element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.Null;
+    }
+
     /// <summary>A nested object.</summary>
     /// <exception cref="CheckpointException">It is missing or no object.</exception>
     public ConfigReader Child(string key)
@@ -163,6 +170,17 @@ public sealed class ConfigReader
         "silu" or "swish" => ActivationKind.Silu,
         var other => throw Fault(key, $"is '{other}'; known here: gelu, gelu_pytorch_tanh, gelu_new, quick_gelu, silu, swish."),
     };
+
+    /// <summary>Where the rotary settings stand: in the group <c>rope_parameters</c> of newer configurations, else here.</summary>
+    /// <exception cref="CheckpointException">The group asks for scaled positions.</exception>
+    public ConfigReader RopeSettings()
+    {
+        if (!Has("rope_parameters"))
+            return this;
+        ConfigReader rope = Child("rope_parameters");
+        rope.OneOf("rope_type", "default", "default");
+        return rope;
+    }
 
     /// <summary>The exception for a setting that is wrong in a way only the caller can tell.</summary>
     public CheckpointException Fault(string key, string fault) => new(Source, _path + key, fault);

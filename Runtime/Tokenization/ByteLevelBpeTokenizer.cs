@@ -32,8 +32,9 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
         bool wholePieces,
         IEnumerable<AddedToken> added,
         ITextNormalizer? normalizer,
-        bool normalizesFirst = false)
-        : base(vocabulary, new TextRules(), added, normalizer, id => Piece(vocabulary, id), normalizesFirst)
+        bool normalizesFirst = false,
+        TextRules? rules = null)
+        : base(vocabulary, rules ?? new TextRules(), added, normalizer, id => Piece(vocabulary, id), normalizesFirst)
     {
         _splitter = preTokenizer;
         _wholePieces = wholePieces;
@@ -62,8 +63,10 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
     /// <param name="vocabulary">Spellings in the byte alphabet.</param>
     /// <param name="preTokenizer">How text is split first.</param>
     /// <param name="normalizer">Rewrites the whole text before control tokens are sought, if any.</param>
-    internal static ByteLevelBpeTokenizer FromRanks(TokenizerVocabulary vocabulary, PreTokenizer preTokenizer, ITextNormalizer? normalizer) =>
-        new(vocabulary, null, preTokenizer, wholePieces: true, AddedTokens(vocabulary), normalizer, normalizesFirst: true);
+    /// <param name="rules">How tokens become text; the plain rules when omitted.</param>
+    internal static ByteLevelBpeTokenizer FromRanks(
+        TokenizerVocabulary vocabulary, PreTokenizer preTokenizer, ITextNormalizer? normalizer, TextRules? rules = null) =>
+        new(vocabulary, null, preTokenizer, wholePieces: true, AddedTokens(vocabulary), normalizer, normalizesFirst: true, rules);
 
     private protected override void EncodeText(ReadOnlySpan<char> text, bool first, List<int> ids)
     {

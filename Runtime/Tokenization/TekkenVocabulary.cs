@@ -50,7 +50,7 @@ internal static class TekkenVocabulary
             EndIds = plain.Ids.TryGetValue("</s>", out int end) ? [end] : [],
             AddsBegin = plain.Ids.ContainsKey("<s>"),
         };
-        return ByteLevelBpeTokenizer.FromRanks(vocabulary, splitter, null);
+        return ByteLevelBpeTokenizer.FromRanks(vocabulary, splitter, null, new TextRules { ControlEndsCharacter = true });
     }
 
     private static string[] Controls(StrictValue root, int count)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models;
@@ -50,6 +51,17 @@ internal sealed class GoldenCase
             ? role.Replace('_', '-') + ".safetensors"
             : usual;
         return Path.Combine(_folder, named);
+    }
+
+    /// <summary>Weights and configuration by the names in the case's text, each pair once; the usual names where it gives none.</summary>
+    internal IEnumerable<(string Weights, string Config)> Files()
+    {
+        string[] texts = Json.TryGetProperty("files", out JsonElement files)
+            ? [.. files.ValueKind == JsonValueKind.Array ? files.EnumerateArray().Select(f => f.GetString()!) : files.EnumerateObject().Select(f => f.Name + ".safetensors")]
+            : [.. new[] { "shows", "what" }.Where(k => Json.TryGetProperty(k, out _)).Select(k => Json.GetProperty(k).GetString()!).DefaultIfEmpty("")];
+        return texts.Select(t => (
+            Regex.Match(t, @"[\w-]+\.safetensors") is { Success: true } weights ? weights.Value : "model.safetensors",
+            Regex.Match(t, @"\b(config|params)[\w-]*\.json") is { Success: true } config ? config.Value : "config.json"));
     }
 
     internal string At(string file) => Path.Combine(_folder, file);

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models.Llava;
@@ -16,8 +15,8 @@ internal static class LlavaCases
     internal static readonly Dictionary<string, Handler> All = new()
     {
         ["llava/prefill"] = Handler.Forward(Prefill),
-        ["llava/full"] = Handler.Forward((c, e) => Compare(c, e, "config-full.json", "model.safetensors")),
-        ["llava/layers"] = Handler.Forward((c, e) => Compare(c, e, "config-layers.json", "model-layers.safetensors")),
+        ["llava/full"] = Handler.Forward(Prefill),
+        ["llava/layers"] = Handler.Forward(Prefill),
         ["llava/layout_o"] = Handler.Forward(LayoutO),
         ["llava/greedy"] = Handler.Forward(Greedy),
         ["llava/left_padding"] = Handler.Forward(LeftPadding),
@@ -27,29 +26,30 @@ internal static class LlavaCases
 
     private static void Prefill(GoldenCase c, IExecutor executor)
     {
-        // The original layout has another configuration and a case of its own.
-        foreach (JsonProperty file in c.Json.GetProperty("files").EnumerateObject().Where(f => !f.Name.EndsWith("-O", StringComparison.Ordinal)))
-            Compare(c, executor, "config.json", file.Name + ".safetensors");
-    }
-
-    private static void Compare(GoldenCase c, IExecutor executor, string config, string weights)
-    {
-        LlavaConfig read = LlavaConfig.Read(c.Config(config));
-        var run = new LlavaRun(executor, read, Weights(c, read, weights));
-        c.Compare(run.Whole(c.In("input_ids"), c.In("pixel_values")).GetValueOrDefault);
+        foreach ((string weights, string config) in c.Files())
+        {
+            // Weights with a configuration of their own have another layout, and a case of their own.
+            if (config == "config.json" && weights != "model.safetensors" && File.Exists(c.At(weights.Replace("model", "config", StringComparison.Ordinal).Replace(".safetensors", ".json", StringComparison.Ordinal))))
+                continue;
+            LlavaConfig read = LlavaConfig.Read(c.Config(config));
+            var run = new LlavaRun(executor, read, Weights(c, read, weights));
+            c.Compare(run.Whole(c.In("input_ids"), c.In("pixel_values")).GetValueOrDefault);
+        }
     }
 
     private static void LayoutO(GoldenCase c, IExecutor executor)
     {
-        LlavaConfig config = LlavaConfig.ReadOriginal(c.Config("config-O.json"), c.Config("config-O-clip.json"));
-        var run = new LlavaRun(executor, config, Weights(c, config, "model-O.safetensors"));
+        (string weights, string config) = c.Files().Single();
+        LlavaConfig read = LlavaConfig.ReadOriginal(c.Config(config), c.Config(config.Replace(".json", "-clip.json", StringComparison.Ordinal)));
+        var run = new LlavaRun(executor, read, Weights(c, read, weights));
         c.Compare(run.Whole(c.In("input_ids"), c.In("pixel_values")).GetValueOrDefault);
     }
 
     private static void Greedy(GoldenCase c, IExecutor executor)
     {
-        LlavaConfig config = LlavaConfig.Read(c.Config());
-        var run = new LlavaRun(executor, config, Weights(c, config, "model.safetensors"));
+        (string weights, string json) = c.Files().Single();
+        LlavaConfig config = LlavaConfig.Read(c.Config(json));
+        var run = new LlavaRun(executor, config, Weights(c, config, weights));
         HostTensor ids = c.Out("greedy_ids");
         (int[] chosen, float[] logits) = run.Greedy(c.In("input_ids").Ints, c.In("pixel_values"), ids.Shape[1]);
         c.Check("out.greedy_ids", HostTensor.From(ids.Shape, chosen));
@@ -58,8 +58,9 @@ internal static class LlavaCases
 
     private static void LeftPadding(GoldenCase c, IExecutor executor)
     {
-        LlavaConfig config = LlavaConfig.Read(c.Config());
-        var run = new LlavaRun(executor, config, Weights(c, config, "model.safetensors"));
+        (string weights, string json) = c.Files().Single();
+        LlavaConfig config = LlavaConfig.Read(c.Config(json));
+        var run = new LlavaRun(executor, config, Weights(c, config, weights));
         HostTensor ids = c.In("input_ids"), mask = c.In("attention_mask"), pixels = c.In("pixel_values"), greedy = c.Out("greedy_ids");
         HostTensor logits = run.Whole(ids, pixels, c.In("position_ids"), mask)["logits"];
         c.Check("out.logits", logits, i => mask.Ints[i / config.Decoder.VocabularySize] != 0);
@@ -84,7 +85,8 @@ internal static class LlavaCases
 
     private static void Loss(GoldenCase c)
     {
-        LlavaConfig config = LlavaConfig.Read(c.Config());
+        (string weights, string json) = c.Files().Single();
+        LlavaConfig config = LlavaConfig.Read(c.Config(json));
         HostTensor ids = c.In("input_ids"), pixels = c.In("pixel_values"), mask = c.In("attention_mask");
         (int[] expanded, int[] places) = LlavaPrompt.Expand(config, ids.Ints, pixels.Shape[0]);
         (int[] rows, int[] targets) = Losses.NextTokenTargets(c.In("labels").Ints, ids.Shape[1]);
@@ -93,7 +95,7 @@ internal static class LlavaCases
         g.Output("logits", logits);
         g.Output("total", Losses.NextToken(g, g.Reshape(logits, -1, config.Decoder.VocabularySize),
             g.Constant(HostTensor.From(new Shape(rows.Length), rows)), g.Constant(HostTensor.From(new Shape(targets.Length), targets))));
-        using var parameters = new TorchParameters(new WeightBinding("golden", Weights(c, config, "model.safetensors")));
+        using var parameters = new TorchParameters(new WeightBinding("golden", Weights(c, config, weights)));
         using var plan = new TorchTrainingPlan(g.Build(), parameters, new TorchOptions { BFloat16Products = false });
         foreach ((string name, HostTensor value) in LlavaRun.Inputs(ids.Shape, expanded, places, pixels, null, mask))
             value.Data.CopyTo(plan.Input(name).Data);
@@ -106,7 +108,7 @@ internal static class LlavaCases
 
     private static void Preprocess(GoldenCase c)
     {
-        int side = LlavaConfig.Read(c.Config()).Vision.ImageSide;
+        int side = LlavaConfig.Read(c.Config(c.Files().Single().Config)).Vision.ImageSide;
         c.Compare(name => name.Split('_') switch
         {
             [var picture, "crop"] => Pixels.Of(c.In(picture), ImageConventions.ClipCrop(side)),

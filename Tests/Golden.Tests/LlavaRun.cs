@@ -29,8 +29,15 @@ internal sealed class LlavaRun(IExecutor executor, LlavaConfig config, IReadOnly
         var shape = new Shape(1, expanded.Length);
         var g = new GraphBuilder();
         g.Output("logits", Record(g, config, shape, pixels.Shape, places.Length, cached: true, masked: false));
-        Span<float> last = GoldenCase.Run(executor, g, weights, Inputs(shape, expanded, places, pixels, null, null), cache)["logits"].Floats[^d.VocabularySize..];
+        HostTensor logits = GoldenCase.Run(executor, g, weights, Inputs(shape, expanded, places, pixels, null, null), cache)["logits"];
+        return Steps(executor, d, weights, cache, logits, steps);
+    }
 
+    /// <summary>Greedy tokens after a prompt that lies in the cache and gave logits [1, T, V], and the logits that chose each.</summary>
+    internal static (int[] Ids, float[] Logits) Steps(
+        IExecutor executor, LlamaConfig d, IReadOnlyDictionary<string, HostTensor> weights, KvCache cache, HostTensor prompt, int steps)
+    {
+        Span<float> last = prompt.Floats[^d.VocabularySize..];
         var step = new GraphBuilder();
         Value x = LlamaDecoder.Embed(step, d, step.Input("ids", DType.I32, 1, 1));
         step.Output("logits", LlamaDecoder.Head(step, d, LlamaDecoder.Layers(step, d, x, step.Input("positions", DType.I32, 1, 1), cached: true)));
@@ -42,7 +49,7 @@ internal sealed class LlavaRun(IExecutor executor, LlavaConfig config, IReadOnly
             logits.AddRange(last);
             chosen[i] = Largest(last);
             plan.Input("ids").Ints[0] = chosen[i];
-            plan.Input("positions").Ints[0] = expanded.Length + i;
+            plan.Input("positions").Ints[0] = prompt.Shape[1] + i;
             plan.Run(cache);
             last = plan.Output("logits").Floats.ToArray();
         }
@@ -69,17 +76,23 @@ internal sealed class LlavaRun(IExecutor executor, LlavaConfig config, IReadOnly
             ["places"] = HostTensor.From(new Shape(places.Length), places),
             ["positions"] = positions ?? HostTensor.From(shape, Enumerable.Range(0, ids.Length).Select(i => i % length).ToArray()),
         };
-        if (mask is null)
-            return inputs;
+        if (mask is not null)
+            inputs["bias"] = Bias(mask);
+        return inputs;
+    }
+
+    /// <summary>The attention bias [B, 1, T, T] of a mask [B, T] whose zeros are padding.</summary>
+    internal static HostTensor Bias(HostTensor mask)
+    {
+        int length = mask.Shape[1];
         // Causal, and padding hidden; padding sees itself, so that no row is without a key.
-        var bias = new HostTensor(DType.F32, new Shape(shape[0], 1, length, length));
+        var bias = new HostTensor(DType.F32, new Shape(mask.Shape[0], 1, length, length));
         for (int i = 0; i < bias.Floats.Length; i++)
         {
             int key = i % length, query = i / length % length, row = i / length / length;
             bias.Floats[i] = key == query || (key < query && mask.Ints[row * length + key] != 0) ? 0 : float.NegativeInfinity;
         }
-        inputs["bias"] = bias;
-        return inputs;
+        return bias;
     }
 
     private static int Largest(ReadOnlySpan<float> logits)

@@ -86,7 +86,44 @@ public sealed record LlamaConfig
 
     /// <summary>Reads a published configuration in Hugging Face's keys; what is missing has Llama's default.</summary>
     /// <exception cref="CheckpointException">An unknown activation or rotary scaling, biases, or a size out of range.</exception>
-    public static LlamaConfig FromJson(ConfigReader json)
+    public static LlamaConfig FromJson(ConfigReader json) => FromJson(json, context: 2048, mlpWidth: 11_008, keyValueHeads: null);
+
+    /// <summary>
+    /// Reads a Mistral decoder in Hugging Face's keys; what is missing has Mistral's default. A sliding window shortens the
+    /// context to its length, inside which it hides nothing; its default of 4096 holds unless the file says null.
+    /// </summary>
+    /// <exception cref="CheckpointException">An unknown activation or rotary scaling, biases, or a size out of range.</exception>
+    public static LlamaConfig FromMistral(ConfigReader json)
+    {
+        LlamaConfig config = FromJson(json, context: 131_072, mlpWidth: 14_336, keyValueHeads: 8);
+        return json.IsNull("sliding_window") ? config : config with { ContextLength = Math.Min(config.ContextLength, json.Int("sliding_window", 1, 1 << 24, 4096)) };
+    }
+
+    /// <summary>Reads Mistral's own <c>params.json</c>, whose query and key rows rotate in adjacent pairs.</summary>
+    /// <exception cref="CheckpointException">A size is missing or out of range.</exception>
+    public static LlamaConfig FromParams(ConfigReader json)
+    {
+        int heads = json.Int("n_heads", 1, 512), keyValueHeads = json.Int("n_kv_heads", 1, heads), headWidth = json.Int("head_dim", 2, 4096);
+        CheckHeads(json, "n_kv_heads", heads, keyValueHeads, headWidth);
+        return new LlamaConfig
+        {
+            ContextLength = json.Int("max_seq_len", 1, 1 << 24, 131_072),
+            Width = json.Int("dim", 1, 32_768),
+            Layers = json.Int("n_layers", 1, 256),
+            MlpWidth = json.Int("hidden_dim", 1, 1 << 20),
+            Heads = heads,
+            KeyValueHeads = keyValueHeads,
+            HeadWidth = headWidth,
+            VocabularySize = json.Int("vocab_size", 1, 1 << 20),
+            NormEpsilon = json.Float("norm_eps", 0, 1),
+            RopeTheta = json.Float("rope_theta", 1, 1e12f),
+            RopeWidth = headWidth,
+            RopeLayout = RopeLayout.Interleaved,
+            TiedOutput = json.Flag("tied_embeddings", false),
+        };
+    }
+
+    private static LlamaConfig FromJson(ConfigReader json, int context, int mlpWidth, int? keyValueHeads)
     {
         if (json.Activation("hidden_act", "silu") != ActivationKind.Silu)
             throw json.Fault("hidden_act", $"is '{json.Text("hidden_act")}'; Llama decoders here use silu.");
@@ -95,30 +132,35 @@ public sealed record LlamaConfig
         if (json.Has("rope_scaling"))
             throw json.Fault("rope_scaling", "is set; only unscaled rotary positions are read from this configuration.");
         int width = json.Int("hidden_size", 1, 32_768, 4096), heads = json.Int("num_attention_heads", 1, 512, 32);
-        int keyValueHeads = json.Int("num_key_value_heads", 1, heads, heads);
-        if (heads % keyValueHeads != 0)
-            throw json.Fault("num_key_value_heads", $"is {keyValueHeads}, which does not divide the {heads} heads.");
+        int groups = json.Int("num_key_value_heads", 1, heads, keyValueHeads ?? heads);
         if (!json.Has("head_dim") && width % heads != 0)
             throw json.Fault("num_attention_heads", $"is {heads}, which does not divide the width {width}.");
         int headWidth = json.Int("head_dim", 2, 4096, Math.Max(2, width / heads));
-        if (headWidth % 2 != 0)
-            throw json.Fault("head_dim", $"{headWidth} entries of a head cannot be rotated in pairs.");
+        CheckHeads(json, "num_key_value_heads", heads, groups, headWidth);
         return new LlamaConfig
         {
-            ContextLength = json.Int("max_position_embeddings", 1, 1 << 24, 2048),
+            ContextLength = json.Int("max_position_embeddings", 1, 1 << 24, context),
             Width = width,
             Layers = json.Int("num_hidden_layers", 1, 256, 32),
-            MlpWidth = json.Int("intermediate_size", 1, 1 << 20, 11_008),
+            MlpWidth = json.Int("intermediate_size", 1, 1 << 20, mlpWidth),
             Heads = heads,
-            KeyValueHeads = keyValueHeads,
+            KeyValueHeads = groups,
             HeadWidth = headWidth,
             VocabularySize = json.Int("vocab_size", 1, 1 << 20, 32_000),
             NormEpsilon = json.Float("rms_norm_eps", 0, 1, 1e-6f),
-            RopeTheta = json.Float("rope_theta", 1, 1e12f, 10_000),
+            RopeTheta = json.RopeSettings().Float("rope_theta", 1, 1e12f, 10_000),
             RopeWidth = headWidth,
             RopeLayout = RopeLayout.HalfSplit,
             TiedOutput = json.Flag("tie_word_embeddings", false),
         };
+    }
+
+    private static void CheckHeads(ConfigReader json, string key, int heads, int keyValueHeads, int headWidth)
+    {
+        if (heads % keyValueHeads != 0)
+            throw json.Fault(key, $"is {keyValueHeads}, which does not divide the {heads} heads.");
+        if (headWidth % 2 != 0)
+            throw json.Fault("head_dim", $"{headWidth} entries of a head cannot be rotated in pairs.");
     }
 
     private static int HeadWidthOf(GgufFile file, int width, int heads)

@@ -63,4 +63,34 @@ public static class LlamaMapping
         };
         return own is null ? name : $"blk.{layer}.{own}.weight";
     }
+
+    /// <summary>
+    /// The graphs' name for a name in Mistral's own layout (<c>layers.0.attention.wq.weight</c>, <c>tok_embeddings</c>,
+    /// <c>output</c>); other names come back unchanged.
+    /// </summary>
+    public static string FromMistral(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        string[] parts = name.Split('.');
+        if (parts is ["tok_embeddings", "weight"])
+            return "token_embd.weight";
+        if (parts is ["norm", "weight"])
+            return "output_norm.weight";
+        if (parts is not ["layers", var layer, .. var inner])
+            return name;
+        string? own = string.Join('.', inner) switch
+        {
+            "attention_norm.weight" => "attn_norm",
+            "ffn_norm.weight" => "ffn_norm",
+            "attention.wq.weight" => "attn_q",
+            "attention.wk.weight" => "attn_k",
+            "attention.wv.weight" => "attn_v",
+            "attention.wo.weight" => "attn_output",
+            "feed_forward.w1.weight" => "ffn_gate",
+            "feed_forward.w2.weight" => "ffn_down",
+            "feed_forward.w3.weight" => "ffn_up",
+            _ => null,
+        };
+        return own is null ? name : $"blk.{layer}.{own}.weight";
+    }
 }
