@@ -73,6 +73,13 @@ public sealed class ConfigReader
     /// <summary>Whether the key is present and not null.</summary>
     public bool Has(string key) => Find(key) is not null;
 
+    /// <summary>Whether the key is present and null.</summary>
+    public bool IsNull(string key)
+    {
+        _asked.Add(key);
+        return _element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.Null;
+    }
+
     /// <summary>A nested object.</summary>
     /// <exception cref="CheckpointException">It is missing or no object.</exception>
     public ConfigReader Child(string key)
@@ -143,6 +150,19 @@ public sealed class ConfigReader
     {
         string value = Text(key, whenMissing);
         return known.Contains(value) ? value : throw Fault(key, $"is '{value}'; known here: {string.Join(", ", known)}.");
+    }
+
+    /// <summary>A list of words that must be among those known, at most 256.</summary>
+    /// <exception cref="CheckpointException">It is missing, no such list, or holds another word.</exception>
+    public IReadOnlyList<string> Words(string key, params string[] known)
+    {
+        if (Find(key) is not { } element)
+            throw Missing(key);
+        if (element.ValueKind != JsonValueKind.Array || element.GetArrayLength() > 256)
+            throw Fault(key, "is no list of at most 256 words.");
+        return [.. element.EnumerateArray().Select(e => e.ValueKind == JsonValueKind.String && known.Contains(e.GetString())
+            ? e.GetString()!
+            : throw Fault(key, $"holds {Shown(e)}; known here: {string.Join(", ", known)}."))];
     }
 
     /// <summary>Refuses a setting that changes the network in a way this reader's models do not have.</summary>

@@ -8,11 +8,11 @@ namespace VlmSdk.Tests.GoldenModels;
 /// <summary>Pictures of the preprocessing cases.</summary>
 internal static class Pixels
 {
-    /// <summary>Bytes [H, W, 3] under a convention, as a batch of one.</summary>
-    internal static HostTensor Of(HostTensor rgb, ImageConvention convention)
+    /// <summary>Bytes [H, W, 3], or 4 with alpha, under a convention, as a batch of one.</summary>
+    internal static HostTensor Of(HostTensor bytes, ImageConvention convention)
     {
-        int height = rgb.Shape[0], width = rgb.Shape[1];
-        var picture = new PixelBuffer(width, height, PixelFormat.Rgb8, rgb.Data);
+        int height = bytes.Shape[0], width = bytes.Shape[1];
+        var picture = new PixelBuffer(width, height, bytes.Shape[2] == 4 ? PixelFormat.Rgba8 : PixelFormat.Rgb8, bytes.Data);
         HostTensor values = convention.Process(picture).Values;
         return values.Reshape(new Shape([1, .. values.Shape.Axes]));
     }
