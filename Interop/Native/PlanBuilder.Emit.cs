@@ -208,8 +208,9 @@ internal sealed unsafe partial class PlanBuilder
         Shape q = node.Shape, k = node.Inputs[1].Shape;
         if (q.Count == 0 && attention.Slot is null)
             return;
-        Call call = Simple(Kernel.Attention, node).Mode((int)attention.Mask).Scalars(attention.Scale).Dims(q[0], q[1], q[2], q[3], k[1], k[2]);
+        Call call = Simple(Kernel.Attention, node).Mode((int)attention.Mask).Scalars(attention.Scale, attention.SoftCap).Dims(q[0], q[1], q[2], q[3], k[1], k[2]);
         call.Op.Slot = attention.Slot ?? -1;
+        call.Op.Dim[10] = attention.Window;
         if (attention.Mask == AttentionMask.Bias)
         {
             int[] strides = ShapeRules.BroadcastStrides(node.Inputs[3].Shape, new Shape(q[0], q[2], q[1], k[1]));

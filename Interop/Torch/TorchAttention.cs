@@ -26,6 +26,8 @@ internal static class TorchAttention
         Tensor q = x[0].Times(op.Scale).transpose(1, 2), k = keys.permute(0, 2, 3, 1), v = values.transpose(1, 2);
         // Query heads that share a key head become rows of one product.
         Tensor scores = run.MatMul(q.reshape(b, heads, n / heads * t, h), k);
+        if (op.SoftCap > 0)
+            scores = scores.Times(1 / op.SoftCap).tanh().Times(op.SoftCap);
         if (Bias(op, node, x, run, past) is { } bias)
             scores = (scores.reshape(b, n, t, s) + bias).reshape(b, heads, n / heads * t, s);
         Tensor weights = TorchKernels.Softmax(scores, mayBeHidden: op.Mask == AttentionMask.Bias);
@@ -37,11 +39,15 @@ internal static class TorchAttention
         int t = node.Shape[1];
         switch (op.Mask)
         {
-            case AttentionMask.Causal when t == 1:
+            case AttentionMask.Causal when t == 1 && op.Window == 0:
             case AttentionMask.Full:
                 return null;
             case AttentionMask.Causal:
-                return run.Once((op.Mask, t, past), () => Hide(ones(t, past + t, ScalarType.Bool).tril(past)));
+                return run.Once((op.Mask, t, past, op.Window), () =>
+                {
+                    Tensor visible = ones(t, past + t, ScalarType.Bool).tril(past);
+                    return Hide(op.Window == 0 ? visible : visible.triu(past - op.Window + 1));
+                });
             case AttentionMask.PackedPrefix:
                 return run.Once((op.Mask, node.Inputs[3]), () =>
                 {

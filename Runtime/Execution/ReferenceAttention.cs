@@ -27,7 +27,7 @@ internal static class ReferenceAttention
                     int kvHead = n / (heads / kvHeads);
                     ReadOnlySpan<float> query = x[0].Floats.Slice(((b * chunk + t) * heads + n) * width, width);
                     for (int s = 0; s < visible; s++)
-                        scores[s] = (float)(op.Scale * ReferenceKernels.Dot(query, Row(keys, s)) + Bias(op, x, b, n, t, s, past));
+                        scores[s] = (float)(Cap(op.Scale * ReferenceKernels.Dot(query, Row(keys, s)), op.SoftCap) + Bias(op, x, b, n, t, s, past));
                     ReferenceKernels.Softmax(scores, scores);
                     Span<float> result = y.Floats.Slice(((b * chunk + t) * heads + n) * width, width);
                     for (int h = 0; h < width; h++)
@@ -42,12 +42,14 @@ internal static class ReferenceAttention
                 }
     }
 
+    private static double Cap(double score, float bound) => bound > 0 ? bound * Math.Tanh(score / bound) : score;
+
     private static float Bias(AttentionOp op, HostTensor[] x, int b, int n, int t, int s, int past)
     {
         switch (op.Mask)
         {
             case AttentionMask.Causal:
-                return s <= past + t ? 0 : float.NegativeInfinity;
+                return s <= past + t && (op.Window == 0 || s > past + t - op.Window) ? 0 : float.NegativeInfinity;
             case AttentionMask.PackedPrefix:
                 ReadOnlySpan<int> segments = x[3].Ints.Slice(b * x[3].Shape[1], x[3].Shape[1]);
                 return segments[s] == 0 || (segments[s] == segments[t] && s <= t) ? 0 : float.NegativeInfinity;

@@ -9,7 +9,7 @@ public enum AttentionMask
     /// <summary>Every query sees every key, also those of its own chunk that come later.</summary>
     Full,
 
-    /// <summary>A query sees the keys up to its own absolute index.</summary>
+    /// <summary>A query sees the keys up to its own absolute index, or with a window the newest of them.</summary>
     Causal,
 
     /// <summary>

@@ -172,9 +172,11 @@ public sealed record RopeOp(float Theta, int Width, RopeLayout Layout) : Op
 /// <summary>
 /// Scaled dot-product attention: q [B, T, N, H], k and v [B, S, K, H] with N a multiple of K (grouped heads), result
 /// [B, T, N, H]. With a Slot, k and v are appended to that slot of the KV cache and the queries see past and chunk;
-/// Full and Causal only. Inputs: q, k, v and, for PackedPrefix and Bias, the fourth one (see <see cref="AttentionMask"/>).
+/// Full and Causal only. A SoftCap c above 0 turns each scaled score s into c * tanh(s / c) before the mask. A Window w above
+/// 0 leaves a causal query the w newest of its keys, its own among them. Inputs: q, k, v and, for PackedPrefix and Bias,
+/// the fourth one (see <see cref="AttentionMask"/>).
 /// </summary>
-public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = null) : Op
+public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = null, float SoftCap = 0, int Window = 0) : Op
 {
     public override string Name => "Attention";
     public override bool IsFused => true;
@@ -188,6 +190,8 @@ public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = nu
         Require(inputs.Count == (takesFourth ? 4 : 3), inputs, $"the {Mask} mask takes {(takesFourth ? 4 : 3)} inputs.");
         Require(Slot is null || (!takesFourth && q[1] == k[1]), inputs, "a cached attention is Full or Causal over chunks of equal length.");
         Require(Mask != AttentionMask.Causal || q[1] == k[1], inputs, "a causal chunk needs as many keys as queries.");
+        Require(Window == 0 || (Window > 0 && Mask == AttentionMask.Causal), inputs, $"a window of {Window} keys needs the causal mask and at least one key.");
+        Require(SoftCap >= 0 && float.IsFinite(SoftCap), inputs, $"a soft cap of {SoftCap} is no bound; it must be above 0, or 0 for none.");
         if (Mask == AttentionMask.PackedPrefix)
             Require(inputs[3].Type == DType.I32 && inputs[3].Shape == k[..2] && q[1] == k[1], inputs, "segments must be I32 [B, S] with S = T.");
         if (Mask == AttentionMask.Bias)
@@ -204,18 +208,20 @@ public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = nu
         int b = q.Shape[0], n = q.Shape[1], t = q.Shape[2], h = q.Shape[3], heads = k.Shape[1], s = k.Shape[3];
         q = g.Reshape(q, b, heads, n / heads * t, h);
         Value scores = g.Reshape(g.MatMul(q * Scale, k), b, n, t, s);                              // [B, N, T, S]
+        if (SoftCap > 0)
+            scores = g.SoftCap(scores, SoftCap);
         if (Mask != AttentionMask.Full)
             scores += Mask == AttentionMask.Bias ? inputs[3] : MaskBias(g, t, s, inputs.Count > 3 ? inputs[3] : null);
         Value weights = g.Reshape(g.Softmax(scores), b, heads, n / heads * t, s);
         return g.Permute(g.Reshape(g.MatMul(weights, v), b, n, t, h), 0, 2, 1, 3);
     }
 
-    private static Value MaskBias(GraphBuilder g, int t, int s, Value? segments)
+    private Value MaskBias(GraphBuilder g, int t, int s, Value? segments)
     {
         var causal = new float[t * s];
         for (int i = 0; i < t; i++)
             for (int j = 0; j < s; j++)
-                causal[i * s + j] = j <= i ? 1 : 0;
+                causal[i * s + j] = j <= i && (Window == 0 || j > i - Window) ? 1 : 0;
         Value visible = g.Constant(HostTensor.From(new Shape(1, 1, t, s), causal));
         if (segments is not null)
         {

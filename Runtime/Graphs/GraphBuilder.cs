@@ -97,6 +97,9 @@ public sealed class GraphBuilder
     public Value Clamp(Value x, float low, float high) =>
         Binary(BinaryKind.Minimum, Binary(BinaryKind.Maximum, x, Scalar(low)), Scalar(high));
 
+    /// <summary>Every element held smoothly inside a bound: bound * tanh(x / bound).</summary>
+    public Value SoftCap(Value x, float bound) => Unary(UnaryKind.Tanh, x / bound) * bound;
+
     /// <summary>A reduction along one axis.</summary>
     public Value Reduce(ReduceKind kind, Value x, int axis, bool keepAxis = false) => Add(new ReduceOp(kind, x.Shape.Axis(axis), keepAxis), x);
 
@@ -128,9 +131,9 @@ public sealed class GraphBuilder
     public Value Rope(Value x, Value positions, float theta, int width, RopeLayout layout, Value? factors = null) =>
         Add(new RopeOp(theta, width, layout), factors is null ? [x, positions] : [x, positions, factors]);
 
-    /// <summary>Attention; the scale defaults to 1 / sqrt(head width).</summary>
-    public Value Attention(Value q, Value k, Value v, AttentionMask mask, int? slot = null, float? scale = null, Value? maskInput = null) =>
-        Add(new AttentionOp(mask, scale ?? 1 / MathF.Sqrt(q.Shape[^1]), slot), maskInput is null ? [q, k, v] : [q, k, v, maskInput]);
+    /// <summary>Attention, see <see cref="AttentionOp"/>; the scale defaults to 1 / sqrt(head width).</summary>
+    public Value Attention(Value q, Value k, Value v, AttentionMask mask, int? slot = null, float? scale = null, Value? maskInput = null, float softCap = 0, int window = 0) =>
+        Add(new AttentionOp(mask, scale ?? 1 / MathF.Sqrt(q.Shape[^1]), slot, softCap, window), maskInput is null ? [q, k, v] : [q, k, v, maskInput]);
 
     /// <summary>Names an intermediate for comparison; returns it unchanged. Taps nobody reads cost nothing.</summary>
     public Value Tap(string name, Value x)

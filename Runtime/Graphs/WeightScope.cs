@@ -35,6 +35,6 @@ public readonly struct WeightScope
     public Value LayerNorm(Value x, float epsilon) =>
         _graph.LayerNorm(x, Weight("weight", x.Shape[^1]), Weight("bias", x.Shape[^1]), epsilon);
 
-    /// <summary>Root-mean-square normalisation with <c>weight</c>.</summary>
-    public Value RmsNorm(Value x, float epsilon) => _graph.RmsNorm(x, Weight("weight", x.Shape[^1]), epsilon);
+    /// <summary>Root-mean-square normalisation with <c>weight</c>, to which Gemma adds an <paramref name="offset"/> of 1.</summary>
+    public Value RmsNorm(Value x, float epsilon, float offset = 0) => _graph.RmsNorm(x, Weight("weight", x.Shape[^1]), epsilon, offset);
 }

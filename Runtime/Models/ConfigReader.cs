@@ -152,6 +152,19 @@ public sealed class ConfigReader
         return known.Contains(value) ? value : throw Fault(key, $"is '{value}'; known here: {string.Join(", ", known)}.");
     }
 
+    /// <summary>A list of words that must be among those known, at most 256.</summary>
+    /// <exception cref="CheckpointException">It is missing, no such list, or holds another word.</exception>
+    public IReadOnlyList<string> Words(string key, params string[] known)
+    {
+        if (Find(key) is not { } element)
+            throw Missing(key);
+        if (element.ValueKind != JsonValueKind.Array || element.GetArrayLength() > 256)
+            throw Fault(key, "is no list of at most 256 words.");
+        return [.. element.EnumerateArray().Select(e => e.ValueKind == JsonValueKind.String && known.Contains(e.GetString())
+            ? e.GetString()!
+            : throw Fault(key, $"holds {Shown(e)}; known here: {string.Join(", ", known)}."))];
+    }
+
     /// <summary>Refuses a setting that changes the network in a way this reader's models do not have.</summary>
     /// <exception cref="CheckpointException">The flag differs from <paramref name="needed"/>.</exception>
     public void Require(string key, bool needed)

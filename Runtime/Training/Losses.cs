@@ -30,15 +30,31 @@ public static class Losses
     /// <summary>
     /// Mean cross entropy of logits [R, V] at the rows that are supervised: <paramref name="rows"/> I32 [M] picks them,
     /// <paramref name="labels"/> I32 [M] are the tokens that should come there. Ignored labels are simply not listed; the
-    /// shift by one is the caller's, see <see cref="NextTokenTargets"/>.
+    /// shift by one is the caller's, see <see cref="NextTokenTargets"/>. With <paramref name="weights"/> F32 [M] the rows
+    /// are summed with these weights instead. <paramref name="smoothing"/>, 0 to below 1, is spread evenly over the other tokens.
     /// </summary>
-    public static Value NextToken(GraphBuilder g, Value logits, Value rows, Value labels)
+    public static Value NextToken(GraphBuilder g, Value logits, Value rows, Value labels, Value? weights = null, float smoothing = 0)
     {
         int vocabulary = logits.Shape[^1], count = rows.Shape[0];
         Value log = g.LogSoftmax(g.Gather(logits, rows));                                          // [M, V]
         int[] words = Enumerable.Range(0, vocabulary).ToArray();
         Value chosen = g.Compare(CompareKind.Equal, g.Reshape(labels, count, 1), g.Constant(HostTensor.From(new Shape(1, vocabulary), words)));
-        return g.Sum(log * chosen) / -count;
+        if (smoothing > 0)
+            chosen = chosen * (1 - smoothing - smoothing / (vocabulary - 1)) + smoothing / (vocabulary - 1);
+        return weights is null
+            ? g.Sum(log * chosen) / -count
+            : -g.Sum(log * chosen * g.Reshape(weights, count, 1));
+    }
+
+    /// <summary>
+    /// The weights of <see cref="NextToken"/> with which every sequence counts alike: the mean over its supervised rows, then
+    /// over the sequences that have any.
+    /// </summary>
+    public static float[] PerExampleWeights(ReadOnlySpan<int> rows, int length)
+    {
+        int[] examples = [.. rows.ToArray().Select(r => r / length)];
+        Dictionary<int, int> counts = examples.CountBy(e => e).ToDictionary();
+        return [.. examples.Select(e => 1f / counts[e] / counts.Count)];
     }
 
     /// <summary>

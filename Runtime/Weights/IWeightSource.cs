@@ -108,3 +108,31 @@ internal static class TensorReading
         return shown.Any(char.IsControl) ? string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c)) : shown;
     }
 }
+
+/// <summary>Pieces of tensors for files that are only read whole: keeps the latest one, as pieces are asked for in order. Thread-safe.</summary>
+internal sealed class LatestTensor(Func<string, HostTensor> read)
+{
+    private readonly Lock _lock = new();
+    private string? _name;
+    private HostTensor? _tensor;
+
+    internal void Read(string name, long offset, Span<byte> buffer)
+    {
+        lock (_lock)
+        {
+            if (_name != name)
+            {
+                // Two tensors are never held at once.
+                (_name, _tensor) = (null, null);
+                (_tensor, _name) = (read(name), name);
+            }
+            ReadOnlySpan<byte> data = _tensor!.Data.Span;
+            ArgumentOutOfRangeException.ThrowIfNegative(offset);
+            if (buffer.Length > data.Length - offset)
+                throw new ArgumentOutOfRangeException(nameof(offset), offset, $"{buffer.Length} bytes from here do not lie inside the {data.Length} of '{TensorReading.Shown(name)}'.");
+            data.Slice((int)offset, buffer.Length).CopyTo(buffer);
+            if (offset + buffer.Length == data.Length)
+                (_name, _tensor) = (null, null);
+        }
+    }
+}

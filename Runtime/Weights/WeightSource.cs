@@ -4,8 +4,8 @@ namespace VlmSdk.Weights;
 public static class WeightSource
 {
     /// <summary>
-    /// Opens a <c>.gguf</c> file (<see cref="GgufFile"/>), a <c>.safetensors</c> file (<see cref="SafetensorsFile"/>), an index
-    /// of shards or a folder of one checkpoint (<see cref="ShardedSafetensors"/>, or the folder's only <c>.gguf</c> file).
+    /// Opens a <c>.gguf</c> file (<see cref="GgufFile"/>), a <c>.safetensors</c> file (<see cref="SafetensorsFile"/>), a <c>.npz</c>
+    /// file (<see cref="NpzFile"/>), an index of shards or a folder of one checkpoint (<see cref="ShardedSafetensors"/>, or the folder's only <c>.gguf</c> file).
     /// </summary>
     /// <param name="path">File or folder.</param>
     /// <exception cref="CheckpointException">It is missing, of another kind, or not sound.</exception>
@@ -20,10 +20,12 @@ public static class WeightSource
             return GgufFile.Open(path);
         if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
             return SafetensorsFile.Open(path);
+        if (path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase))
+            return NpzFile.Open(path);
         if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase))
             return ShardedSafetensors.Open(path);
         using (ByteSource.FromFile(path))
-            throw new CheckpointException(path, null, "is not of a kind that holds weights here. Name a .gguf or .safetensors file, a .safetensors.index.json file, or a folder of one of these.");
+            throw new CheckpointException(path, null, "is not of a kind that holds weights here. Name a .gguf, .safetensors or .npz file, a .safetensors.index.json file, or a folder of one of these.");
     }
 
     private static bool HoldsSafetensors(string folder)

@@ -37,6 +37,39 @@ public sealed class CacheTests(string name)
     }
 
     [Test]
+    public void Windowed_and_capped_chunks_equal_the_whole([Values(1, 3, 20)] int window, [Values("1,1,1,1,1,1,1,1,1,1,1", "4,7", "10,1")] string chunks)
+    {
+        HostTensor whole = Whole(AttentionMask.Causal, softCap: 0.5f, window);
+        using KvCache cache = NewCache();
+        int past = 0;
+        foreach (int tokens in chunks.Split(',').Select(int.Parse))
+        {
+            HostTensor part = Run(Chunk(tokens, AttentionMask.Causal, softCap: 0.5f, window: window), past, tokens, cache);
+            past += tokens;
+            Agreement.Check(part, Cut(whole, past - tokens, tokens), 1e-5, $"tokens {past - tokens} to {past}");
+        }
+    }
+
+    [Test]
+    public void A_windowed_token_after_a_full_prompt_sees_the_newest_keys_only()
+    {
+        const int Prompt = 8, Window = 4;
+        // The same by a bias written out: the prompt sees all of itself, later tokens the newest four keys.
+        var bias = new HostTensor(DType.F32, new Shape(1, 1, Tokens, Tokens));
+        for (int i = 0; i < bias.Floats.Length; i++)
+        {
+            int query = i / Tokens, key = i % Tokens;
+            bool visible = query < Prompt ? key < Prompt : key <= query && key > query - Window;
+            bias.Floats[i] = visible ? 0 : float.NegativeInfinity;
+        }
+        HostTensor whole = Whole(AttentionMask.Bias, bias: bias);
+        using KvCache cache = NewCache();
+        Agreement.Check(Run(Chunk(Prompt, AttentionMask.Full), 0, Prompt, cache), Cut(whole, 0, Prompt), 1e-5, "prompt");
+        for (int t = Prompt; t < Tokens; t++)
+            Agreement.Check(Run(Chunk(1, AttentionMask.Causal, window: Window), t, 1, cache), Cut(whole, t, 1), 1e-5, $"token {t}");
+    }
+
+    [Test]
     public void Full_chunk_sees_the_past_and_all_of_itself()
     {
         using KvCache cache = NewCache();
@@ -114,24 +147,27 @@ public sealed class CacheTests(string name)
     private KvCache NewCache() => _executor.CreateCache(new KvCacheSpec(Slots, KvHeads, Width, 16, Batch));
 
     /// <summary>Two cached attentions, the second over the first one's result.</summary>
-    private static Graph Chunk(int tokens, AttentionMask mask, bool failing = false)
+    private static Graph Chunk(int tokens, AttentionMask mask, bool failing = false, float softCap = 0, int window = 0)
     {
         var g = new GraphBuilder();
         Value q = g.Input("q", DType.F32, Batch, tokens, Heads, Width);
         Value k = g.Input("k", DType.F32, Batch, tokens, KvHeads, Width), v = g.Input("v", DType.F32, Batch, tokens, KvHeads, Width);
-        Value result = g.Attention(g.Attention(q, k, v, mask, slot: 0), k, v, mask, slot: 1);
+        Value first = g.Attention(q, k, v, mask, slot: 0, softCap: softCap, window: window);
+        Value result = g.Attention(first, k, v, mask, slot: 1, softCap: softCap, window: window);
         if (failing)
             result += g.Reshape(g.Gather(g.Constant(new HostTensor(DType.F32, new Shape(Words, 1))), g.Input("word", DType.I32, 1)), 1);
         g.Output("result", result);
         return g.Build();
     }
 
-    private HostTensor Whole(AttentionMask mask)
+    private HostTensor Whole(AttentionMask mask, float softCap = 0, int window = 0, HostTensor? bias = null)
     {
         var g = new GraphBuilder();
         Value q = g.Input("q", DType.F32, Batch, Tokens, Heads, Width);
         Value k = g.Input("k", DType.F32, Batch, Tokens, KvHeads, Width), v = g.Input("v", DType.F32, Batch, Tokens, KvHeads, Width);
-        g.Output("result", g.Attention(g.Attention(q, k, v, mask), k, v, mask));
+        Value? fourth = bias is null ? null : g.Constant(bias);
+        Value first = g.Attention(q, k, v, mask, maskInput: fourth, softCap: softCap, window: window);
+        g.Output("result", g.Attention(first, k, v, mask, maskInput: fourth, softCap: softCap, window: window));
         using IPlan plan = Prepared(g.Build(), 0, Tokens);
         plan.Run();
         return plan.Output("result");

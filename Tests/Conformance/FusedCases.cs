@@ -65,10 +65,20 @@ internal static class FusedCases
         yield return Case<AttentionOp>("bias that hides a whole row", s => Attend(s, 1, 2, 3, 2, 2, 4, AttentionMask.Bias,
             s.G.Constant(HostTensor.From(new Shape(1, 1, 2, 3), [0, float.NegativeInfinity, 1, .. Enumerable.Repeat(float.NegativeInfinity, 3)]))));
         yield return Case<AttentionOp>("own scale", s => s.G.Attention(s.F("q", [1, 4, 2, 8]), s.F("k", [1, 4, 2, 8]), s.F("v", [1, 4, 2, 8]), AttentionMask.Causal, scale: 0.0625f));
+        yield return Case<AttentionOp>("soft cap, full", s => Attend(s, 2, 5, 19, 4, 2, 7, AttentionMask.Full, softCap: 0.5f));
+        yield return Case<AttentionOp>("soft cap, causal and long", s => Attend(s, 1, 67, 67, 2, 1, 24, AttentionMask.Causal, softCap: 2));
+        yield return Case<AttentionOp>("soft cap, packed prefix", s => Attend(s, 1, 5, 5, 2, 1, 8, AttentionMask.PackedPrefix,
+            s.I("segments", HostTensor.From(new Shape(1, 5), [0, 0, 1, 1, 2])), softCap: 0.3f));
+        yield return Case<AttentionOp>("soft cap, bias", s => Attend(s, 1, 9, 5, 2, 2, 8, AttentionMask.Bias, s.F("bias", [9, 5]), softCap: 1));
+        yield return Case<AttentionOp>("window", s => Attend(s, 2, 7, 7, 3, 3, 5, AttentionMask.Causal, window: 3));
+        yield return Case<AttentionOp>("window of one key", s => Attend(s, 1, 9, 9, 2, 1, 8, AttentionMask.Causal, window: 1));
+        yield return Case<AttentionOp>("window, long, soft cap", s => Attend(s, 1, 67, 67, 2, 2, 16, AttentionMask.Causal, softCap: 1, window: 33));
+        yield return Case<AttentionOp>("window beyond the chunk", s => Attend(s, 1, 6, 6, 2, 2, 8, AttentionMask.Causal, window: 100));
     }
 
-    private static Value Attend(CaseScene s, int b, int t, int keys, int heads, int kvHeads, int width, AttentionMask mask, Value? fourth = null) =>
-        s.G.Attention(s.F("q", [b, t, heads, width]), s.F("k", [b, keys, kvHeads, width]), s.F("v", [b, keys, kvHeads, width]), mask, maskInput: fourth);
+    private static Value Attend(CaseScene s, int b, int t, int keys, int heads, int kvHeads, int width, AttentionMask mask, Value? fourth = null, float softCap = 0, int window = 0) =>
+        s.G.Attention(s.F("q", [b, t, heads, width]), s.F("k", [b, keys, kvHeads, width]), s.F("v", [b, keys, kvHeads, width]), mask,
+            maskInput: fourth, softCap: softCap, window: window);
 
     private static OpCase Case<T>(string name, Func<CaseScene, Value> build) where T : Op => new($"{typeof(T).Name[..^2]}: {name}", typeof(T), build);
 }

@@ -44,13 +44,15 @@ internal sealed class GoldenCase
     internal IEnumerable<string> List(string key) =>
         Json.TryGetProperty(key, out JsonElement list) ? list.EnumerateArray().Select(e => e.GetString()!) : [];
 
-    /// <summary>A file of the system by the name the case gives it, else by the usual name.</summary>
-    internal string FileOf(string role, string usual)
+    /// <summary>Weight files of the system whose tensors fit, whatever their names, in name order.</summary>
+    internal IEnumerable<string> WeightFiles(Func<IWeightSource, bool> fits)
     {
-        string named = Json.TryGetProperty("files", out JsonElement files) && files.TryGetProperty(role, out _) && role.StartsWith("model", StringComparison.Ordinal)
-            ? role.Replace('_', '-') + ".safetensors"
-            : usual;
-        return Path.Combine(_folder, named);
+        foreach (string path in Directory.EnumerateFiles(_folder).Where(f => Path.GetExtension(f) is ".safetensors" or ".npz").Order(StringComparer.Ordinal))
+        {
+            using IWeightSource file = WeightSource.Open(path);
+            if (fits(file))
+                yield return path;
+        }
     }
 
     /// <summary>Weights and configuration by the names in the case's text, each pair once; the usual names where it gives none.</summary>
@@ -84,6 +86,11 @@ internal sealed class GoldenCase
         if (expected.Type == DType.I32)
         {
             Assert.That(actual.Ints.ToArray(), Is.EqualTo(expected.Ints.ToArray()), $"{System}/{Name}: {name}");
+            return;
+        }
+        if (expected.Type == DType.U8)
+        {
+            Assert.That(actual.Data.ToArray(), Is.EqualTo(expected.Data.ToArray()), $"{System}/{Name}: {name}");
             return;
         }
         int worst = -1;

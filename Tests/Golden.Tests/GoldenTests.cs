@@ -16,7 +16,7 @@ public sealed class GoldenTests
     };
 
     /// <summary>Handlers by "system/case". A case without one is reported as skipped.</summary>
-    private static readonly Dictionary<string, Handler> Handlers = new([.. SiglipCases.All, .. LlavaCases.All, .. PixtralCases.All]);
+    private static readonly Dictionary<string, Handler> Handlers = new([.. SiglipCases.All, .. LlavaCases.All, .. PixtralCases.All, .. PaliGemmaCases.All]);
 
     private static readonly string[] KnownSystems = [.. Handlers.Keys.Select(k => k.Split('/')[0]).Distinct()];
 

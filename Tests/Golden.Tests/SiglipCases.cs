@@ -25,14 +25,16 @@ internal static class SiglipCases
     private static void Towers(GoldenCase c, IExecutor executor)
     {
         SiglipConfig config = SiglipConfig.Read(c.Config());
-        Dictionary<string, HostTensor> whole = Whole(c, executor, config, perText: true);
-        c.Compare(whole.GetValueOrDefault);
+        string[] whole = [.. c.WeightFiles(HoldsText)], halves = [.. c.WeightFiles(f => !HoldsText(f))];
+        Assert.That(whole.Length + halves.Length, Is.EqualTo(c.Json.GetProperty("files").EnumerateObject().Count()), "every file that the case lists");
+        foreach (string path in whole)
+            c.Compare(Whole(c, executor, config, perText: true, path).GetValueOrDefault);
 
         // The image half alone, under each of its name generations.
         VitConfig vision = VitConfig.Siglip(c.Config("config-vision.json"));
-        foreach (string role in new[] { "model_vision", "model_vision_C" })
+        foreach (string path in halves)
         {
-            using IWeightSource file = WeightSource.Open(c.FileOf(role, role.Replace('_', '-') + ".safetensors"));
+            using IWeightSource file = WeightSource.Open(path);
             var g = new GraphBuilder();
             WeightScope w = new WeightScope(g)["vision_model"];
             Value pixels = g.Input("pixel_values", DType.F32, c.In("pixel_values").Shape.Axes);
@@ -41,6 +43,9 @@ internal static class SiglipCases
             foreach (string tap in c.List("taps").Where(t => t.StartsWith("vision.", StringComparison.Ordinal)))
                 c.Check("tap." + tap, half[tap]);
         }
+
+        static bool HoldsText(IWeightSource file) =>
+            file.Tensors.Keys.Any(n => n.Contains("text_model.", StringComparison.Ordinal) || n.Contains("txt/", StringComparison.Ordinal));
     }
 
     private static void ZeroShot(GoldenCase c, IExecutor executor)
@@ -95,7 +100,7 @@ internal static class SiglipCases
         c.Compare(name => Pixels.Of(c.In(name), ImageConventions.Siglip(side)));
     }
 
-    private static Dictionary<string, HostTensor> Whole(GoldenCase c, IExecutor executor, SiglipConfig config, bool perText)
+    private static Dictionary<string, HostTensor> Whole(GoldenCase c, IExecutor executor, SiglipConfig config, bool perText, string? path = null)
     {
         var g = new GraphBuilder();
         Value logits = Record(g, c, config), perImage = g.Permute(logits, 1, 0);
@@ -106,7 +111,7 @@ internal static class SiglipCases
         g.Output("best", g.ArgMax(perImage));
         if (logits.Shape[0] == logits.Shape[1])
             g.Output("loss", g.Reshape(Losses.SigmoidContrastive(g, logits), 1));
-        return GoldenCase.Run(executor, g, Weights(c, config), Inputs(c));
+        return GoldenCase.Run(executor, g, Weights(c, config, path), Inputs(c));
     }
 
     private static Value Record(GraphBuilder g, GoldenCase c, SiglipConfig config)
@@ -121,9 +126,9 @@ internal static class SiglipCases
     private static Dictionary<string, HostTensor> Inputs(GoldenCase c) =>
         new() { ["pixel_values"] = c.In("pixel_values"), ["input_ids"] = c.In("input_ids") };
 
-    private static IReadOnlyDictionary<string, HostTensor> Weights(GoldenCase c, SiglipConfig config)
+    private static IReadOnlyDictionary<string, HostTensor> Weights(GoldenCase c, SiglipConfig config, string? path = null)
     {
-        using IWeightSource file = WeightSource.Open(c.FileOf("model", "model.safetensors"));
+        using IWeightSource file = WeightSource.Open(path ?? c.At("model.safetensors"));
         return SiglipMapping.Read(file, config);
     }
 }

@@ -69,8 +69,8 @@ enum vlmk_kind {
     VLMK_RMS_NORM,      /* in: x, weight; scalars: epsilon, offset; dims: rows, width */
     VLMK_ROPE_TABLE,    /* in: positions, frequencies, factors or null; dims: tokens, pairs; out: per token cosines, sines */
     VLMK_ROPE,          /* in: x, table; mode: 0 half split, 1 interleaved; dims: tokens, heads, head width, pairs */
-    VLMK_ATTENTION,     /* in: q, k, v, mask input; mode: full, causal, packed prefix, bias; slot; scalars: scale;
-                           dims: batch, T, N, H, S, K, bias strides (batch, head, query, key) */
+    VLMK_ATTENTION,     /* in: q, k, v, mask input; mode: full, causal, packed prefix, bias; slot; scalars: scale, soft cap
+                           or 0; dims: batch, T, N, H, S, K, bias strides (batch, head, query, key), causal window or 0 */
     VLMK_KIND_COUNT
 };
 

@@ -55,7 +55,7 @@ public static class PixtralMapping
     }
 
     /// <summary>Every tensor the graphs use, with its shape.</summary>
-    public static IReadOnlyList<(string Name, Shape Shape)> Tensors(PixtralConfig config)
+    public static IReadOnlyList<WeightSpec> Tensors(PixtralConfig config)
     {
         var g = new GraphBuilder();
         Value pixels = g.Input("pixels", DType.F32, 1, 3, config.Vision.PatchSize, config.Vision.PatchSize);
@@ -65,14 +65,15 @@ public static class PixtralMapping
 
     /// <summary>Reads the model.</summary>
     /// <exception cref="CheckpointException">The file has the other layout, or a tensor is missing, unknown or of another shape.</exception>
-    public static IReadOnlyDictionary<string, HostTensor> Read(IWeightSource file, PixtralConfig config)
+    public static IReadOnlyDictionary<string, HostTensor> Read(
+        IWeightSource file, PixtralConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(file);
         if (file.Tensors.ContainsKey("tok_embeddings.weight") != config.IsMistralLayout)
             throw new CheckpointException(file.Source, "tok_embeddings.weight", config.IsMistralLayout
                 ? "Mistral's layout, which params.json describes, has this tensor and the file does not. Use config.json with files of Hugging Face's names."
                 : "this is a name of Mistral's layout, whose query and key rows have another order than config.json's. Use params.json with this file.");
-        return CheckpointMapping.Read(file, name => Rename(config, name), Tensors(config));
+        return CheckpointMapping.Read(file, name => Rename(config, name), Tensors(config), null, reading, cancellationToken);
     }
 
     private static string Leaf(string name)

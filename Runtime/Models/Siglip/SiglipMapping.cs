@@ -5,9 +5,48 @@ using VlmSdk.Weights;
 
 namespace VlmSdk.Models.Siglip;
 
-/// <summary>SigLIP's tensors: the whole model, or its image half alone with or without the prefix <c>vision_model.</c>.</summary>
+/// <summary>
+/// SigLIP's tensors: the whole model, or its image half alone with or without the prefix <c>vision_model.</c>; and
+/// big_vision's <c>.npz</c> files, whose layers are stacked or stand one by one.
+/// </summary>
 public static class SiglipMapping
 {
+    private static readonly FlaxRule[] FlaxRules =
+    [
+        .. FlaxWeights.Vit("vision_model."),
+        new("img/MAPHead_0/probe", FlaxForm.Same, "vision_model.head.probe"),
+        new("img/MAPHead_0/MultiHeadDotProductAttention_0/query/kernel", FlaxForm.Dense, "vision_model.head.attention.in_proj_weight"),
+        new("img/MAPHead_0/MultiHeadDotProductAttention_0/key/kernel", FlaxForm.Dense, "vision_model.head.attention.in_proj_weight") { Part = 1 },
+        new("img/MAPHead_0/MultiHeadDotProductAttention_0/value/kernel", FlaxForm.Dense, "vision_model.head.attention.in_proj_weight") { Part = 2 },
+        new("img/MAPHead_0/MultiHeadDotProductAttention_0/query/bias", FlaxForm.Vector, "vision_model.head.attention.in_proj_bias"),
+        new("img/MAPHead_0/MultiHeadDotProductAttention_0/key/bias", FlaxForm.Vector, "vision_model.head.attention.in_proj_bias") { Part = 1 },
+        new("img/MAPHead_0/MultiHeadDotProductAttention_0/value/bias", FlaxForm.Vector, "vision_model.head.attention.in_proj_bias") { Part = 2 },
+        new("img/MAPHead_0/MultiHeadDotProductAttention_0/out/kernel", FlaxForm.Merge, "vision_model.head.attention.out_proj.weight"),
+        new("img/MAPHead_0/MultiHeadDotProductAttention_0/out/bias", FlaxForm.Vector, "vision_model.head.attention.out_proj.bias"),
+        new("img/MAPHead_0/LayerNorm_0/scale", FlaxForm.Vector, "vision_model.head.layernorm.weight"),
+        new("img/MAPHead_0/LayerNorm_0/bias", FlaxForm.Vector, "vision_model.head.layernorm.bias"),
+        new("img/MAPHead_0/MlpBlock_0/Dense_0/kernel", FlaxForm.Dense, "vision_model.head.mlp.fc1.weight"),
+        new("img/MAPHead_0/MlpBlock_0/Dense_0/bias", FlaxForm.Vector, "vision_model.head.mlp.fc1.bias"),
+        new("img/MAPHead_0/MlpBlock_0/Dense_1/kernel", FlaxForm.Dense, "vision_model.head.mlp.fc2.weight"),
+        new("img/MAPHead_0/MlpBlock_0/Dense_1/bias", FlaxForm.Vector, "vision_model.head.mlp.fc2.bias"),
+        new("txt/Embed_0/embedding", FlaxForm.Same, "text_model.embeddings.token_embedding.weight"),
+        // Old files hold a second table, which the program adds to the first.
+        new("txt/pos_embedding", FlaxForm.Positions, "text_model.embeddings.position_embedding.weight") { Adds = true },
+        new("txt/Encoder_0/pos_embedding", FlaxForm.Positions, "text_model.embeddings.position_embedding.weight") { Adds = true, Part = 1 },
+        new("txt/Encoder_0/encoder_norm/scale", FlaxForm.Vector, "text_model.final_layer_norm.weight"),
+        new("txt/Encoder_0/encoder_norm/bias", FlaxForm.Vector, "text_model.final_layer_norm.bias"),
+        new("txt/head/kernel", FlaxForm.Dense, "text_model.head.weight"),
+        new("txt/head/bias", FlaxForm.Vector, "text_model.head.bias"),
+        new("t", FlaxForm.Vector, "logit_scale"),
+        new("b", FlaxForm.Vector, "logit_bias"),
+    ];
+
+    private static readonly FlaxBlocks[] FlaxLayers =
+    [
+        new("img/Transformer/encoderblock", "vision_model.encoder.layers.", FlaxWeights.VitBlock),
+        new("txt/Encoder_0/encoderblock", "text_model.encoder.layers.", FlaxWeights.VitBlock),
+    ];
+
     /// <summary>The graphs' name for a name in a published file; null for position buffers.</summary>
     public static string? Rename(string name)
     {
@@ -43,13 +82,15 @@ public static class SiglipMapping
     /// <inheritdoc cref="CheckpointMapping.Read"/>
     public static IReadOnlyDictionary<string, HostTensor> Read(
         IWeightSource file, SiglipConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default) =>
-        CheckpointMapping.Read(file, Rename, Tensors(config), null, reading, cancellationToken);
+        CheckpointMapping.Read(Published(file), Rename, Tensors(config), null, reading, cancellationToken);
 
     /// <summary>Reads the image half.</summary>
     /// <inheritdoc cref="CheckpointMapping.Read"/>
     public static IReadOnlyDictionary<string, HostTensor> ReadVision(
         IWeightSource file, VitConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default) =>
-        CheckpointMapping.Read(file, Rename, VisionTensors(config), null, reading, cancellationToken);
+        CheckpointMapping.Read(Published(file), Rename, VisionTensors(config), null, reading, cancellationToken);
+
+    private static IWeightSource Published(IWeightSource file) => FlaxWeights.Show(file, FlaxRules, FlaxLayers);
 
     private static Value Pixels(GraphBuilder g, VitConfig c) => g.Input("pixels", DType.F32, 1, 3, c.ImageSide, c.ImageSide);
 }

@@ -9,22 +9,27 @@ namespace vlmk::VLMK_ISA_NAMESPACE {
 namespace {
 
 struct Attention {
-    int64_t batch, queries, heads, width, keys, kv_heads, bias_stride[4];
+    int64_t batch, queries, heads, width, keys, kv_heads, bias_stride[4], window;
     // Worked out per run: tokens before the chunk, keys to look at, floats from one key to the next and from one
     // sequence to the next.
     int64_t past, visible, key_stride, batch_stride;
     const float *k, *v;
     int mask;
-    float scale;
+    float scale, soft_cap;
 };
 
 constexpr int kFull = 0, kCausal = 1, kPackedPrefix = 2, kBias = 3;
+
+// A scaled score held inside the soft cap, if there is one.
+inline Vec capped(const Attention& a, Vec v) {
+    return a.soft_cap > 0 ? mul(tangent(div(v, set(a.soft_cap))), set(a.soft_cap)) : v;
+}
 
 // What is added to the score of query t and key s.
 inline float score_bias(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, int64_t t, int64_t s) {
     switch (a.mask) {
     case kCausal:
-        return s <= a.past + t ? 0.0f : -INFINITY;
+        return s <= a.past + t && (a.window == 0 || s > a.past + t - a.window) ? 0.0f : -INFINITY;
     case kPackedPrefix: {
         const int32_t* segments = ints(op, 3) + b * a.keys;
         return segments[s] == 0 || (segments[s] == segments[t] && s <= t) ? 0.0f : -INFINITY;
@@ -51,14 +56,14 @@ void attend_block(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, i
     const Vec scale = set(a.scale);
     Vec best[2] = {set(-INFINITY), set(-INFINITY)}, total[2] = {set(0.0f), set(0.0f)};
     for (int64_t s = 0; s < keys; s++) {
-        // A causal chunk sees all of its past; only the keys of the block itself need a look.
-        const bool plain = a.mask == kFull || (a.mask == kCausal && s <= a.past + first);
+        // Without a window a causal chunk sees all of its past; only the keys of the block itself need a look.
+        const bool plain = a.mask == kFull || (a.mask == kCausal && a.window == 0 && s <= a.past + first);
         alignas(64) float bias[kPanel] = {};
         for (int64_t t = 0; !plain && t < count; t++)
             bias[t] = score_bias(a, op, b, n, first + t, s);
         for (int half = 0; half < 2; half++) {
             float* p = scores + s * kPanel + half * kLanes;
-            const Vec v = fma(load(p), scale, load(bias + half * kLanes));
+            const Vec v = a.soft_cap > 0 ? add(capped(a, mul(load(p), scale)), load(bias + half * kLanes)) : fma(load(p), scale, load(bias + half * kLanes));
             best[half] = larger(best[half], v);
             store(p, v);
         }
@@ -100,17 +105,20 @@ void attend_block(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, i
 }
 
 void attend_one(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, int64_t t) {
-    const int64_t keys = a.mask == kCausal ? least(a.visible, a.past + t + 1) : a.visible;
-    const int64_t start = b * a.batch_stride + n / (a.heads / a.kv_heads) * a.width, at = ((b * a.queries + t) * a.heads + n) * a.width;
+    const int64_t end = a.mask == kCausal ? least(a.visible, a.past + t + 1) : a.visible;
+    const int64_t begin = a.window > 0 ? most(0, end - a.window) : 0, keys = end - begin;
+    const int64_t start = b * a.batch_stride + begin * a.key_stride + n / (a.heads / a.kv_heads) * a.width, at = ((b * a.queries + t) * a.heads + n) * a.width;
     const float *q = floats(op, 0) + at, *k = a.k + start, *v = a.v + start;
     float *y = result(op) + at, *scores = scratch(1, keys + kLanes);
     for (int64_t s = 0; s < keys; s++) {
         Vec dot = set(0.0f);
         each_lanes(a.width, [&](int64_t h, int some) { dot = fma(load_lanes(q + h, some), load_lanes(k + s * a.key_stride + h, some), dot); });
         scores[s] = a.scale * sum(dot);
-        if (a.mask > kCausal)
-            scores[s] += score_bias(a, op, b, n, t, s);
     }
+    if (a.soft_cap > 0)
+        each_lanes(keys, [&](int64_t s, int some) { store_lanes(scores + s, capped(a, load_lanes(scores + s, some)), some); });
+    for (int64_t s = 0; a.mask > kCausal && s < keys; s++)
+        scores[s] += score_bias(a, op, b, n, t, s);
     row_softmax(scores, keys, scores);
     each_lanes(a.width, [&](int64_t h, int some) {
         Vec total = set(0.0f);
@@ -126,9 +134,10 @@ void attend_one(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, int
 
 int32_t attention(Run& run, const vlmk_op& op) {
     Attention a;
-    std::memcpy(&a, op.dims, 10 * sizeof(int64_t));
+    std::memcpy(&a, op.dims, 11 * sizeof(int64_t));
     a.mask = op.mode;
     a.scale = op.scalars[0];
+    a.soft_cap = op.scalars[1];
     a.past = 0;
     a.visible = a.keys;
     a.key_stride = a.kv_heads * a.width;
