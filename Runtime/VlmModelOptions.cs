@@ -1,4 +1,5 @@
 using VlmSdk.Execution;
+using VlmSdk.Weights;
 
 namespace VlmSdk;
 
@@ -23,6 +24,13 @@ public sealed record VlmModelOptions
 
     /// <summary>An executor of the caller's, who disposes it after the model; null to have one made by <see cref="Backend"/>.</summary>
     public IExecutor? Executor { get; init; }
+
+    /// <summary>
+    /// How a published model's weights are read: <see cref="WeightReading.Matrices"/> brings its matrices into Q8_0 or Q4_0 one by one, so
+    /// that a checkpoint larger than memory loads, and <see cref="WeightReading.Progress"/> is told how far it has come. As stored
+    /// when omitted. GGUF files keep the types they were written with.
+    /// </summary>
+    public WeightReading? Reading { get; init; }
 
     /// <summary>Longest text a call accepts, in characters, at least 1; longer ones are refused with <see cref="PromptTooLongException"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Set to less than 1.</exception>

@@ -78,7 +78,7 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
                 throw new CheckpointException(folder, null, $"the tokenizer has {tokenizer.VocabularySize} tokens and the text encoder {config.VocabularySize}, " +
                     $"and its texts must end in '{SiglipText.End}'. Use the tokenizer that belongs to the model.");
             cancellationToken.ThrowIfCancellationRequested();
-            var weights = new WeightBinding(folder, CheckpointMapping.Read(files.Weights, description.Rename, description.Needed, description.Unused));
+            var weights = new WeightBinding(folder, description.Read(options.Reading, cancellationToken));
             IExecutor executor = options.Executor ?? Backends.Create(options.Backend);
             try
             {

@@ -21,7 +21,7 @@ public enum PromptTask
 /// <param name="Layers">Cached attentions.</param>
 /// <param name="KeyValueHeads">Key and value heads.</param>
 /// <param name="HeadWidth">Width of a head.</param>
-/// <param name="VocabularySize">Logits.</param>
+/// <param name="VocabularySize">Words a token is chosen among; the first of the logits.</param>
 /// <param name="ContextLength">Most tokens of prompt and answer.</param>
 public sealed record DecoderSizes(int Layers, int KeyValueHeads, int HeadWidth, int VocabularySize, int ContextLength);
 
@@ -40,9 +40,6 @@ public interface IPrefixModel
     /// <summary>The prompt's tokens all see each other and are read at once; otherwise each sees those before it.</summary>
     bool PromptSeesItself { get; }
 
-    /// <summary>Position of the first token.</summary>
-    int FirstPosition { get; }
-
     /// <summary>The id that stands for one row of a picture in a prompt; the decoder puts the row in its place.</summary>
     int RowToken { get; }
 
@@ -53,7 +50,7 @@ public interface IPrefixModel
     IReadOnlyList<string> EndTokens { get; }
 
     /// <summary>Ids that a picture of this place takes in a prompt: <see cref="RowToken"/> for each row, and any separators.</summary>
-    int[] PictureIds(CoordinateMap map);
+    int[] PictureIds(ITokenizer tokenizer, CoordinateMap map);
 
     /// <summary>The prompt of a task; exactly one picture has a place in it.</summary>
     /// <param name="task">What it is for.</param>
@@ -66,10 +63,10 @@ public interface IPrefixModel
 
     /// <summary>
     /// Ids I32 [B, T] at positions I32 [B, T] through the cache to hidden states [B, T, D]; rows [R, D] at places I32 [R] of
-    /// the flattened batch, both null for text alone.
+    /// the flattened batch, both null for text behind what the cache holds.
     /// </summary>
-    Value Hidden(GraphBuilder g, Value ids, Value positions, AttentionMask mask, Value? places, Value? rows);
+    Value Hidden(GraphBuilder g, Value ids, Value positions, Value? places, Value? rows);
 
-    /// <summary>Hidden states [..., D] to logits [..., V].</summary>
+    /// <summary>Hidden states [..., D] to logits [..., V]; those beyond the vocabulary size stand for no word.</summary>
     Value Logits(GraphBuilder g, Value hidden);
 }

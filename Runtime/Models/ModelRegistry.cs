@@ -1,7 +1,10 @@
 using VlmSdk.Models.Decoders;
 using VlmSdk.Models.Llava;
+using VlmSdk.Models.PaliGemma;
+using VlmSdk.Models.Pixtral;
 using VlmSdk.Models.Scout;
 using VlmSdk.Models.Siglip;
+using VlmSdk.Tensors;
 using VlmSdk.Weights;
 
 namespace VlmSdk.Models;
@@ -38,7 +41,19 @@ public sealed record ModelFamily(string Name, ModelAbilities Abilities, Func<Mod
 /// <param name="Needed">Every weight the graphs use.</param>
 /// <param name="Unused">Further weights that such files may hold.</param>
 public sealed record ModelDescription(
-    string Layout, object Config, Func<string, string?> Rename, IReadOnlyList<WeightSpec> Needed, IReadOnlyList<WeightSpec> Unused);
+    string Layout, object Config, Func<string, string?> Rename, IReadOnlyList<WeightSpec> Needed, IReadOnlyList<WeightSpec> Unused)
+{
+    /// <summary>The weights under published names, where the files have others throughout (big_vision); the files' own otherwise.</summary>
+    public required IWeightSource Weights { get; init; }
+
+    /// <summary>Compares the files with what the model needs, without reading weights.</summary>
+    public CheckpointFit Compare() => CheckpointMapping.Compare(Weights, Rename, Needed, Unused);
+
+    /// <summary>Reads the weights by the graphs' names.</summary>
+    /// <inheritdoc cref="CheckpointMapping.Read"/>
+    public IReadOnlyDictionary<string, HostTensor> Read(WeightReading? reading = null, CancellationToken cancellationToken = default) =>
+        CheckpointMapping.Read(Weights, Rename, Needed, Unused, reading, cancellationToken);
+}
 
 /// <summary>The families of models that are known here: the one table that loading and inspecting use.</summary>
 public static class ModelRegistry
@@ -49,6 +64,9 @@ public static class ModelRegistry
         new("Scout", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground, f => f.GgufArchitecture == "scout", Scout),
         new("Llama", ModelAbilities.Text, f => f.GgufArchitecture == "llama", Llama),
         new("LLaVA", ModelAbilities.Describe | ModelAbilities.Answer, f => f.ModelType() is "llava" or "llava_llama" && f.ModelType("vision_config") != "pixtral", Llava),
+        new("PaliGemma", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground, f => f.ModelType() == "paligemma", PaliGemma),
+        new("Pixtral", ModelAbilities.Describe | ModelAbilities.Answer,
+            f => f.ModelType() == "pixtral" || f.ModelType("vision_config") == "pixtral" || (f.Config is null && f.Params?.Has("vision_encoder") == true), Pixtral),
         new("SigLIP", ModelAbilities.Compare, f => f.ModelType() == "siglip", Siglip),
     ];
 
@@ -73,13 +91,13 @@ public static class ModelRegistry
     private static ModelDescription Scout(ModelFiles files)
     {
         ScoutConfig config = ScoutCheckpoint.ReadConfig((GgufFile)files.Weights);
-        return new ModelDescription("GGUF", config, name => name, ScoutCheckpoint.StoredWeights(config), []);
+        return new ModelDescription("GGUF", config, name => name, ScoutCheckpoint.StoredWeights(config), []) { Weights = files.Weights };
     }
 
     private static ModelDescription Llama(ModelFiles files)
     {
         LlamaConfig config = LlamaConfig.FromGguf((GgufFile)files.Weights);
-        return new ModelDescription("GGUF", config, name => name, [.. LlamaMapping.Tensors(config)], []);
+        return new ModelDescription("GGUF", config, name => name, [.. LlamaMapping.Tensors(config)], []) { Weights = files.Weights };
     }
 
     private static ModelDescription Llava(ModelFiles files)
@@ -87,12 +105,33 @@ public static class ModelRegistry
         ConfigReader json = files.Config!;
         bool original = json.Has("mm_projector_type");
         LlavaConfig config = original ? LlavaConfig.ReadOriginal(json, files.ReadConfig("vision_tower", "config.json")) : LlavaConfig.Read(json);
-        return new ModelDescription(original ? "original" : "Hugging Face", config, LlavaMapping.Rename, LlavaMapping.Tensors(config), LlavaMapping.Unused(config));
+        return new ModelDescription(original ? "original" : "Hugging Face", config, LlavaMapping.Rename, LlavaMapping.Tensors(config), LlavaMapping.Unused(config)) { Weights = files.Weights };
     }
 
     private static ModelDescription Siglip(ModelFiles files)
     {
         SiglipConfig config = SiglipConfig.Read(files.Config!);
-        return new ModelDescription("Hugging Face", config, SiglipMapping.Rename, SiglipMapping.Tensors(config), []);
+        return new ModelDescription(Layout(files), config, SiglipMapping.Rename, SiglipMapping.Tensors(config), []) { Weights = SiglipMapping.Published(files.Weights) };
     }
+
+    private static ModelDescription PaliGemma(ModelFiles files)
+    {
+        PaliGemmaConfig config = PaliGemmaMapping.Fit(files.Weights, PaliGemmaConfig.Read(files.Config!));
+        return new ModelDescription(Layout(files), config, PaliGemmaMapping.Rename, PaliGemmaMapping.Tensors(config), PaliGemmaMapping.Unused(config))
+        {
+            Weights = PaliGemmaMapping.Published(files.Weights, config),
+        };
+    }
+
+    private static ModelDescription Pixtral(ModelFiles files)
+    {
+        PixtralConfig config = files.Config is { } json ? PixtralConfig.Read(json) : PixtralConfig.ReadParams(files.Params!);
+        PixtralMapping.CheckLayout(files.Weights, config);
+        return new ModelDescription(config.IsMistralLayout ? "Mistral" : "Hugging Face", config, name => PixtralMapping.Rename(config, name), PixtralMapping.Tensors(config), [])
+        {
+            Weights = files.Weights,
+        };
+    }
+
+    private static string Layout(ModelFiles files) => FlaxWeights.Recognises(files.Weights) ? "big_vision" : "Hugging Face";
 }

@@ -10,7 +10,11 @@ namespace VlmSdk.Queries;
 /// The graphs of a prefix model on one executor: pictures to rows, prompts with rows into a cache, text behind them. Plans are
 /// built at first use and replayed. Not thread-safe.
 /// </summary>
-internal sealed class PrefixGenerator(IPrefixModel model, WeightBinding weights, IExecutor executor) : IDisposable
+/// <param name="model">The model.</param>
+/// <param name="words">Logits that stand for words of the vocabulary.</param>
+/// <param name="weights">Its weights.</param>
+/// <param name="executor">Runs the graphs; stays the caller's.</param>
+internal sealed class PrefixGenerator(IPrefixModel model, int words, WeightBinding weights, IExecutor executor) : IDisposable
 {
     private static readonly int[] ChunkLengths = [128, 32, 8, 1];
 
@@ -46,7 +50,7 @@ internal sealed class PrefixGenerator(IPrefixModel model, WeightBinding weights,
         executor.CreateCache(new KvCacheSpec(model.Decoder.Layers, model.Decoder.KeyValueHeads, model.Decoder.HeadWidth, capacity));
 
     /// <summary>
-    /// Reads ids in which <see cref="IPrefixModel.RowToken"/> stands for the rows, in order, into an empty cache. Gives the logits [V]
+    /// Reads ids in which <see cref="IPrefixModel.RowToken"/> stands for the rows, in order, into an empty cache. Gives the logits of the words
     /// after the last token, in memory that later calls overwrite.
     /// </summary>
     internal Span<float> Prefill(KvCache cache, ReadOnlySpan<int> ids, HostTensor rows, CancellationToken cancellationToken)
@@ -56,7 +60,7 @@ internal sealed class PrefixGenerator(IPrefixModel model, WeightBinding weights,
         {
             var g = new GraphBuilder();
             Value hidden = model.Hidden(g, g.Input("ids", DType.I32, 1, length), g.Input("positions", DType.I32, 1, length),
-                model.PromptSeesItself ? AttentionMask.Full : AttentionMask.Causal, g.Input("places", DType.I32, count), g.Input("rows", DType.F32, rows.Shape.Axes));
+                g.Input("places", DType.I32, count), g.Input("rows", DType.F32, rows.Shape.Axes));
             g.Output("logits", Last(g, hidden));
             return g.Build();
         });
@@ -77,7 +81,7 @@ internal sealed class PrefixGenerator(IPrefixModel model, WeightBinding weights,
         Positions(plan, 0);
         plan.Run(cache, cancellationToken);
         Interlocked.Increment(ref _picturePrefills);
-        return plan.Output("logits").Floats;
+        return Words(plan);
     }
 
     /// <summary>Reads text, at least one id, behind what the cache holds; logits as <see cref="Prefill"/>.</summary>
@@ -98,7 +102,7 @@ internal sealed class PrefixGenerator(IPrefixModel model, WeightBinding weights,
             plan.Run(cache, cancellationToken);
             ids = ids[chunk..];
         }
-        return plan!.Output("logits").Floats;
+        return Words(plan!);
     }
 
     public void Dispose()
@@ -110,7 +114,7 @@ internal sealed class PrefixGenerator(IPrefixModel model, WeightBinding weights,
     private Graph TextGraph(int length)
     {
         var g = new GraphBuilder();
-        Value hidden = model.Hidden(g, g.Input("ids", DType.I32, 1, length), g.Input("positions", DType.I32, 1, length), AttentionMask.Causal, null, null);
+        Value hidden = model.Hidden(g, g.Input("ids", DType.I32, 1, length), g.Input("positions", DType.I32, 1, length), null, null);
         g.Output("logits", Last(g, hidden));
         return g.Build();
     }
@@ -118,6 +122,8 @@ internal sealed class PrefixGenerator(IPrefixModel model, WeightBinding weights,
     // Only the last token's logits are needed, and the head is the largest product.
     private Value Last(GraphBuilder g, Value hidden) =>
         model.Logits(g, g.Reshape(g.Slice(hidden, 1, hidden.Shape[1] - 1, 1), 1, hidden.Shape[2]));
+
+    private Span<float> Words(IPlan plan) => plan.Output("logits").Floats[..words];
 
     private IPlan Keep(List<((int, int) Key, IPlan Plan)> kept, (int, int) key, Func<Graph> build)
     {
@@ -134,10 +140,10 @@ internal sealed class PrefixGenerator(IPrefixModel model, WeightBinding weights,
         return plan;
     }
 
-    private void Positions(IPlan plan, int past)
+    private static void Positions(IPlan plan, int past)
     {
         Span<int> positions = plan.Input("positions").Ints;
         for (int i = 0; i < positions.Length; i++)
-            positions[i] = model.FirstPosition + past + i;
+            positions[i] = past + i;
     }
 }

@@ -24,7 +24,7 @@ internal sealed class PrefixRuntime : IVlmRuntime
     internal PrefixRuntime(VlmCapabilities capabilities, IPrefixModel model, ITokenizer tokenizer, WeightBinding weights, IExecutor executor)
     {
         (Capabilities, _model, _tokenizer) = (capabilities, model, tokenizer);
-        _generator = new PrefixGenerator(model, weights, executor);
+        _generator = new PrefixGenerator(model, Math.Min(model.Decoder.VocabularySize, tokenizer.VocabularySize), weights, executor);
         _endIds = [.. model.EndTokens.Select(t => tokenizer.FindId(t)).OfType<int>()];
     }
 
@@ -80,7 +80,7 @@ internal sealed class PrefixRuntime : IVlmRuntime
         HostTensor rows = _generator.Rows(grid, cancellationToken);
         grid.Dispose();
         long encoded = Stopwatch.GetTimestamp();
-        int[] ids = _model.PictureIds(map);
+        int[] ids = _model.PictureIds(_tokenizer, map);
         if (_model.PromptSeesItself)
             return new EncodedView(new PictureRows(rows, ids, [], null), width, height, map, ids.Length, Stopwatch.GetElapsedTime(start, encoded), TimeSpan.Zero);
         // Everything up to the picture's end is the same for every question of a task; most families use it for all tasks.

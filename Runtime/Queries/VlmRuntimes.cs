@@ -1,6 +1,8 @@
 using VlmSdk.Execution;
 using VlmSdk.Models;
 using VlmSdk.Models.Llava;
+using VlmSdk.Models.PaliGemma;
+using VlmSdk.Models.Pixtral;
 using VlmSdk.Models.Scout;
 using VlmSdk.Tokenization;
 using VlmSdk.Weights;
@@ -21,12 +23,14 @@ internal static class VlmRuntimes
         IPrefixModel model = description.Config switch
         {
             LlavaConfig c => new Llava(c, LlavaPrompt.Picture(c, files.OptionalConfig("preprocessor_config.json"))),
+            PaliGemmaConfig c => new PaliGemma(c),
+            PixtralConfig c => new Pixtral(c),
             _ => throw new CheckpointException(path, null, $"is a {family.Name} model, which does not write text about pictures; it can: {family.Abilities}."),
         };
         ITokenizer tokenizer = TokenizerFile.Load(path);
         CheckTokenizer(path, tokenizer, model);
         cancellationToken.ThrowIfCancellationRequested();
-        IReadOnlyDictionary<string, Tensors.HostTensor> tensors = CheckpointMapping.Read(files.Weights, description.Rename, description.Needed, description.Unused);
+        IReadOnlyDictionary<string, Tensors.HostTensor> tensors = description.Read(options.Reading, cancellationToken);
         return new PrefixRuntime(new VlmCapabilities(path, family.Abilities, null), model, tokenizer, new WeightBinding(path, tensors), executor);
     }
 

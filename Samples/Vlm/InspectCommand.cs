@@ -14,12 +14,12 @@ internal sealed record InspectCommand(string Path, bool Json, DType? Read)
     {
         using ModelFiles files = ModelFiles.Open(Path);
         (ModelFamily? family, ModelDescription? model, CheckpointException? fault) = Recognise(files);
-        CheckpointFit? fit = model is null ? null : CheckpointMapping.Compare(files.Weights, model.Rename, model.Needed, model.Unused);
+        CheckpointFit? fit = model is null ? null : model.Compare();
         fault ??= fit!.Faults.FirstOrDefault();
         (string kind, Dictionary<string, string> metadata) = Container(files.Weights);
         TensorInfo[] all = [.. files.Weights.Tensors.Values];
         var memory = fit is null ? [] : Types.ToDictionary(t => t.ToString(), t => fit.BytesAs(new WeightReading { Matrices = t }));
-        Trial? trial = fault is null && Read is { } type ? ReadAll(files.Weights, model!, type, cancellationToken) : null;
+        Trial? trial = fault is null && Read is { } type ? ReadAll(model!, type, cancellationToken) : null;
         if (Json)
             Shell.WriteJson(new
             {
@@ -87,11 +87,10 @@ internal sealed record InspectCommand(string Path, bool Json, DType? Read)
         _ => (source.GetType().Name, []),
     };
 
-    private static Trial ReadAll(IWeightSource source, ModelDescription model, DType type, CancellationToken cancellationToken)
+    private static Trial ReadAll(ModelDescription model, DType type, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        IReadOnlyDictionary<string, HostTensor> weights = CheckpointMapping.Read(source, model.Rename, model.Needed, model.Unused,
-            new WeightReading { Matrices = type }, cancellationToken);
+        IReadOnlyDictionary<string, HostTensor> weights = model.Read(new WeightReading { Matrices = type }, cancellationToken);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         using var process = Process.GetCurrentProcess();
         return new Trial(weights.Values.Sum(t => (long)t.Data.Length), seconds, process.PeakWorkingSet64);

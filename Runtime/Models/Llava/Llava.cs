@@ -21,9 +21,6 @@ public sealed class Llava(LlavaConfig config, ImageConvention picture) : IPrefix
     public bool PromptSeesItself => false;
 
     /// <inheritdoc/>
-    public int FirstPosition => 0;
-
-    /// <inheritdoc/>
     public int RowToken => config.ImageToken;
 
     /// <inheritdoc/>
@@ -33,7 +30,7 @@ public sealed class Llava(LlavaConfig config, ImageConvention picture) : IPrefix
     public IReadOnlyList<string> EndTokens { get; } = ["</s>"];
 
     /// <inheritdoc/>
-    public int[] PictureIds(CoordinateMap map)
+    public int[] PictureIds(ITokenizer tokenizer, CoordinateMap map)
     {
         var ids = new int[config.ImageRows];
         Array.Fill(ids, RowToken);
@@ -53,7 +50,7 @@ public sealed class Llava(LlavaConfig config, ImageConvention picture) : IPrefix
         g.Reshape(LlavaModel.Projector(g, config, LlavaModel.VisionEncoder(g, config, pixels)), config.ImageRows, config.Decoder.Width);
 
     /// <inheritdoc/>
-    public Value Hidden(GraphBuilder g, Value ids, Value positions, AttentionMask mask, Value? places, Value? rows) =>
+    public Value Hidden(GraphBuilder g, Value ids, Value positions, Value? places, Value? rows) =>
         LlamaDecoder.Layers(g, config.Decoder,
             places is null ? LlamaDecoder.Embed(g, config.Decoder, ids) : LlamaDecoder.Embed(g, config.Decoder, ids, places, rows!), positions, cached: true);
 

@@ -88,22 +88,42 @@ public static class PaliGemmaMapping
     public static IReadOnlyDictionary<string, HostTensor> Read(
         IWeightSource file, PaliGemmaConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default)
     {
+        IWeightSource shown = Published(file, config);
+        return CheckpointMapping.Read(shown, Rename, Tensors(config), Unused(config), reading, cancellationToken);
+    }
+
+    /// <summary>Tensors that files may hold and no graph reads: an output layer that is the embedding once more.</summary>
+    internal static IReadOnlyList<WeightSpec> Unused(PaliGemmaConfig config) => [(Output, new Shape(config.Decoder.VocabularySize, config.Decoder.Width))];
+
+    /// <summary>The file under published names, its output layer compared with the embedding.</summary>
+    internal static IWeightSource Published(IWeightSource file, PaliGemmaConfig config)
+    {
         FlaxRule[] norms = config.Decoder.HasPostNorms ? SecondNorms : FirstNorms;
         IWeightSource shown = FlaxWeights.Show(file, FlaxRules,
             new FlaxBlocks("img/Transformer/encoderblock", "vision_tower.encoder.layers.", FlaxWeights.VitBlock),
             new FlaxBlocks("llm/layers", "language_model.layers.", [.. GemmaBlock, .. norms]));
-        Shape table = new(config.Decoder.VocabularySize, config.Decoder.Width);
-        IReadOnlyDictionary<string, HostTensor> tensors = CheckpointMapping.Read(shown, Rename, Tensors(config), [(Output, table)], reading, cancellationToken);
         CheckTied(shown);
-        return tensors;
+        return shown;
     }
 
     private static void CheckTied(IWeightSource file)
     {
         if (file.Tensors.Keys.FirstOrDefault(n => Rename(n) == Output) is not { } output)
             return;
-        HostTensor table = file.Read(file.Tensors.Keys.First(n => Rename(n) == Table)), own = file.Read(output);
-        if (own.Type != table.Type || !own.Data.Span.SequenceEqual(table.Data.Span))
+        if (file.Tensors.Keys.FirstOrDefault(n => Rename(n) == Table) is not { } embedding)
+            return;
+        TensorInfo table = file.Tensors[embedding], own = file.Tensors[output];
+        bool same = own.Type == table.Type && own.ByteCount == table.ByteCount;
+        // Piece by piece: the table is the largest tensor of the model.
+        byte[] one = new byte[1 << 20], other = new byte[1 << 20];
+        for (long at = 0; same && at < own.ByteCount; at += one.Length)
+        {
+            int length = (int)Math.Min(one.Length, own.ByteCount - at);
+            file.Read(embedding, at, one.AsSpan(0, length));
+            file.Read(output, at, other.AsSpan(0, length));
+            same = one.AsSpan(0, length).SequenceEqual(other.AsSpan(0, length));
+        }
+        if (!same)
             throw new CheckpointException(file.Source, output, "differs from the embedding; Gemma's output layer is the embedding. Check that the file belongs to this model.");
     }
 }

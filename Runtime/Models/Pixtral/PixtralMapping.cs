@@ -68,12 +68,18 @@ public static class PixtralMapping
     public static IReadOnlyDictionary<string, HostTensor> Read(
         IWeightSource file, PixtralConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default)
     {
+        CheckLayout(file, config);
+        return CheckpointMapping.Read(file, name => Rename(config, name), Tensors(config), null, reading, cancellationToken);
+    }
+
+    /// <summary>Refuses names of the other layout, whose query and key rows have another order.</summary>
+    internal static void CheckLayout(IWeightSource file, PixtralConfig config)
+    {
         ArgumentNullException.ThrowIfNull(file);
         if (file.Tensors.ContainsKey("tok_embeddings.weight") != config.IsMistralLayout)
             throw new CheckpointException(file.Source, "tok_embeddings.weight", config.IsMistralLayout
                 ? "Mistral's layout, which params.json describes, has this tensor and the file does not. Use config.json with files of Hugging Face's names."
                 : "this is a name of Mistral's layout, whose query and key rows have another order than config.json's. Use params.json with this file.");
-        return CheckpointMapping.Read(file, name => Rename(config, name), Tensors(config), null, reading, cancellationToken);
     }
 
     private static string Leaf(string name)

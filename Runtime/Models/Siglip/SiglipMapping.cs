@@ -90,7 +90,8 @@ public static class SiglipMapping
         IWeightSource file, VitConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default) =>
         CheckpointMapping.Read(Published(file), Rename, VisionTensors(config), null, reading, cancellationToken);
 
-    private static IWeightSource Published(IWeightSource file) => FlaxWeights.Show(file, FlaxRules, FlaxLayers);
+    /// <summary>The file under published names.</summary>
+    internal static IWeightSource Published(IWeightSource file) => FlaxWeights.Show(file, FlaxRules, FlaxLayers);
 
     private static Value Pixels(GraphBuilder g, VitConfig c) => g.Input("pixels", DType.F32, 1, 3, c.ImageSide, c.ImageSide);
 }
