@@ -47,18 +47,33 @@ public sealed class PixtralInputTests
     public void Parameters_that_do_not_fit_are_refused(string from, string to, string named) =>
         Assert.That(() => PixtralConfig.ReadParams(Parse(Params.Replace(from, to, StringComparison.Ordinal), "params.json")), Refuses("params.json", named));
 
+    // What the published files leave out of their configuration has its published value.
+    private const string Published = """
+        {"model_type":"llava","image_token_index":10,"vision_config":{"model_type":"pixtral","hidden_act":"gelu","head_dim":64},"text_config":{"model_type":"mistral",
+        "head_dim":128,"hidden_size":5120,"num_hidden_layers":40,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":131072,"rope_theta":1e9,"sliding_window":null}}
+        """;
+
+    private const string PublishedParams = """
+        {"dim":5120,"n_layers":40,"head_dim":128,"hidden_dim":14336,"n_heads":32,"n_kv_heads":8,"rope_theta":1000000000.0,"norm_eps":1e-05,"vocab_size":131072,"vision_encoder":
+        {"hidden_size":1024,"num_channels":3,"image_size":1024,"patch_size":16,"rope_theta":10000.0,"intermediate_size":4096,"num_hidden_layers":24,"num_attention_heads":16,"image_token_id":10}}
+        """;
+
     [Test]
     public void The_published_model_has_silu_whatever_an_early_copy_says()
     {
-        PixtralConfig config = PixtralConfig.Read(Parse("""
-            {"model_type":"llava","image_token_index":10,"vision_config":{"model_type":"pixtral","hidden_act":"gelu"},"text_config":{"model_type":"mistral","head_dim":128,"hidden_size":5120,"vocab_size":131072,"sliding_window":null}}
-            """));
-        Assert.Multiple(() =>
+        Assert.That(PixtralConfig.Read(Parse(Published)).Vision.Activation, Is.EqualTo(ActivationKind.Silu));
+        Assert.That(PixtralConfig.Read(Parse(Hf.Replace("silu", "gelu", StringComparison.Ordinal))).Vision.Activation, Is.EqualTo(ActivationKind.Gelu));
+    }
+
+    [Test]
+    public void The_published_model_has_the_published_number_of_parameters()
+    {
+        foreach (PixtralConfig config in new[] { PixtralConfig.Read(Parse(Published)), PixtralConfig.ReadParams(Parse(PublishedParams, "params.json")) })
         {
-            Assert.That(config.Vision.Activation, Is.EqualTo(ActivationKind.Silu));
-            Assert.That(config.Decoder, Has.Property("Heads").EqualTo(32).And.Property("KeyValueHeads").EqualTo(8).And.Property("MlpWidth").EqualTo(14_336));
-            Assert.That(PixtralConfig.Read(Parse(Hf.Replace("silu", "gelu", StringComparison.Ordinal))).Vision.Activation, Is.EqualTo(ActivationKind.Gelu));
-        });
+            ILookup<string, long> counts = PixtralMapping.Tensors(config).ToLookup(t => t.Name.Split('.')[0] is "vision_tower" or "multi_modal_projector" ? t.Name.Split('.')[0] : "decoder", t => t.Shape.Count);
+            Assert.That(new[] { counts["vision_tower"].Sum(), counts["multi_modal_projector"].Sum(), counts["decoder"].Sum() },
+                Is.EqualTo(new[] { 403_489_792L, 31_467_520L, 12_247_782_400L }));
+        }
     }
 
     [TestCase("\"sliding_window\":null", 8192)]
