@@ -173,6 +173,19 @@ public sealed class ConfigReader
             throw Fault(key, $"is {(needed ? "false" : "true")}; only models with {(needed ? "true" : "false")} are read.");
     }
 
+    /// <summary>Refuses numbers other than those this reader's models have; a missing list is taken for them.</summary>
+    /// <exception cref="CheckpointException">The list differs from <paramref name="needed"/>.</exception>
+    public void RequireNumbers(string key, params ReadOnlySpan<float> needed)
+    {
+        if (Find(key) is not { } list)
+            return;
+        bool same = list.ValueKind == JsonValueKind.Array && list.GetArrayLength() == needed.Length;
+        for (int i = 0; same && i < needed.Length; i++)
+            same = list[i].ValueKind == JsonValueKind.Number && list[i].TryGetSingle(out float value) && MathF.Abs(value - needed[i]) < 1e-6f;
+        if (!same)
+            throw Fault(key, $"is {Shown(list)}; only models with [{string.Join(", ", needed.ToArray())}] are read.");
+    }
+
     /// <summary>An activation by its published name.</summary>
     /// <exception cref="CheckpointException">The name is not known.</exception>
     public ActivationKind Activation(string key, string whenMissing) => Text(key, whenMissing) switch

@@ -126,6 +126,8 @@ public static class ModelRegistry
     private static ModelDescription Pixtral(ModelFiles files)
     {
         PixtralConfig config = files.Config is { } json ? PixtralConfig.Read(json) : PixtralConfig.ReadParams(files.Params!);
+        if (!config.IsMistralLayout && files.OptionalConfig("preprocessor_config.json") is { } preprocessor)
+            config = config.WithPreprocessor(preprocessor);
         PixtralMapping.CheckLayout(files.Weights, config);
         return new ModelDescription(config.IsMistralLayout ? "Mistral" : "Hugging Face", config, name => PixtralMapping.Rename(config, name), PixtralMapping.Tensors(config), [])
         {

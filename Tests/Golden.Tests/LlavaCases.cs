@@ -29,7 +29,8 @@ internal static class LlavaCases
         foreach ((string weights, string config) in c.Files())
         {
             // Weights with a configuration of their own have another layout, and a case of their own.
-            if (config == "config.json" && weights != "model.safetensors" && File.Exists(c.At(weights.Replace("model", "config", StringComparison.Ordinal).Replace(".safetensors", ".json", StringComparison.Ordinal))))
+            string own = Path.ChangeExtension(weights, ".json").Replace("model", "config", StringComparison.Ordinal);
+            if (own != config && config == "config.json" && File.Exists(c.At(own)))
                 continue;
             LlavaConfig read = LlavaConfig.Read(c.Config(config));
             var run = new LlavaRun(executor, read, Weights(c, read, weights));

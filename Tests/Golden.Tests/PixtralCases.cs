@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
-using VlmSdk.Models;
 using VlmSdk.Models.Pixtral;
 using VlmSdk.Tensors;
 using VlmSdk.Tokenization;
@@ -62,7 +61,8 @@ internal static class PixtralCases
         (string file, string json) = c.Files().Single();
         PixtralConfig config = Config(c, json);
         HostTensor ids = c.Out("greedy_ids");
-        (int[] chosen, float[] logits) = new PixtralRun(executor, config, Weights(c, config, file)).Greedy(c.In("input_ids"), Pictures(c), ids.Shape[1]);
+        var model = new Pixtral(config);
+        (int[] chosen, float[] logits) = new PixtralRun(executor, config, Weights(c, config, file)).Greedy(model, c.In("input_ids"), Pictures(c), ids.Shape[1]);
         c.Check("out.greedy_ids", HostTensor.From(ids.Shape, chosen));
         c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, logits));
     }
@@ -77,7 +77,7 @@ internal static class PixtralCases
             string? tools = request.TryGetProperty("available_tools", out JsonElement given) ? given.GetString() : null;
             var shown = new List<string>();
             PixtralMessage[] messages = [.. request.GetProperty("messages").EnumerateArray().Select(m => Message(m, shown))];
-            int[] ids = PixtralPrompt.Build(tokenizer, messages, tools);
+            int[] ids = PromptPart.Ids(PixtralPrompt.Conversation(messages, tools), tokenizer, [.. shown.Select(p => Run(tokenizer, config, c.In("image_" + p)))]);
             Assert.That(ids, Is.EqualTo(request.GetProperty("ids").EnumerateArray().Select(i => i.GetInt32())), name);
             Assert.That(shown, Has.Count.EqualTo(request.GetProperty("images").GetInt32()), name);
             if (name != c.Json.GetProperty("end_to_end").GetString())
@@ -91,10 +91,10 @@ internal static class PixtralCases
         PixtralMessage Message(JsonElement m, List<string> shown)
         {
             JsonElement content = m.GetProperty("content");
-            PixtralPart[] parts = content.ValueKind switch
+            PromptPart[] parts = content.ValueKind switch
             {
                 JsonValueKind.Null => [],
-                JsonValueKind.String => [content.GetString()!],
+                JsonValueKind.String => [new PromptPart.Text(content.GetString()!)],
                 _ => [.. content.EnumerateArray().Select(Part)],
             };
             return new PixtralMessage(Enum.Parse<PixtralRole>(m.GetProperty("role").GetString()!, ignoreCase: true), parts)
@@ -104,13 +104,12 @@ internal static class PixtralCases
                 ToolCallId = m.TryGetProperty("tool_call_id", out JsonElement id) ? id.GetString() : null,
             };
 
-            PixtralPart Part(JsonElement part)
+            PromptPart Part(JsonElement part)
             {
                 if (part.TryGetProperty("text", out JsonElement text))
-                    return text.GetString()!;
+                    return new PromptPart.Text(text.GetString()!);
                 shown.Add(part.GetProperty("image").GetString()!);
-                Shape bytes = c.In("image_" + shown[^1]).Shape;
-                return PixtralPart.Picture(config.Grid(bytes[1], bytes[0]));
+                return new PromptPart.Picture();
             }
         }
     }
@@ -123,7 +122,7 @@ internal static class PixtralCases
         HostTensor[] pictures = Pictures(c);
         (int[] rows, int[] targets) = Losses.NextTokenTargets(c.In("labels").Ints, ids.Shape[1]);
         var g = new GraphBuilder();
-        Value logits = PixtralRun.Record(g, config, ids.Shape, pictures, cached: false, masked: false);
+        Value logits = PixtralRun.Record(g, config, ids.Shape, pictures, masked: false);
         g.Output("total", Losses.NextToken(g, g.Reshape(logits, -1, config.Decoder.VocabularySize),
             g.Constant(HostTensor.From(new Shape(rows.Length), rows)), g.Constant(HostTensor.From(new Shape(targets.Length), targets))));
         using var parameters = new TorchParameters(new WeightBinding("golden", Weights(c, config, file)));
@@ -138,8 +137,7 @@ internal static class PixtralCases
 
     private static void PixelsHf(GoldenCase c)
     {
-        ConfigReader json = c.Config("preprocessor_config.json");
-        ImageConvention convention = ImageConventions.PixtralHf(json.Child("size").Int("longest_edge", 1, 16_384), json.Child("patch_size").Int("height", 1, 64));
+        ImageConvention convention = Config(c, "config.json").WithPreprocessor(c.Config("preprocessor_config.json")).Convention();
         HostTensor[] pictures = [.. c.List("inputs").Select(name => Pixels.Of(c.In(name), convention))];
         // The reference pads a batch with zeros at the bottom and on the right.
         HostTensor sizes = HostTensor.From(new Shape(pictures.Length, 2), [.. pictures.SelectMany(p => new[] { p.Shape[2], p.Shape[3] })]);
@@ -157,7 +155,7 @@ internal static class PixtralCases
         {
             HostTensor picture = c.In("image_" + name.Split('_')[1]);
             HostTensor pixels = Pixels.Of(picture, config.Convention());
-            int[] ids = PixtralPrompt.Picture(tokenizer, config.Grid(picture.Shape[1], picture.Shape[0]));
+            int[] ids = Run(tokenizer, config, picture);
             return name.StartsWith("ids", StringComparison.Ordinal) ? HostTensor.From(new Shape(ids.Length), ids) : pixels.Reshape(pixels.Shape[1..]);
         });
     }
@@ -223,6 +221,10 @@ internal static class PixtralCases
             for (int y = 0; y < own[2]; y++)
                 row(((picture * 3 + channel) * padded[2] + y) * padded[3], (channel * own[2] + y) * own[3], own[3]);
     }
+
+    /// <summary>The ids that stand for a picture of bytes [H, W, C].</summary>
+    private static int[] Run(ITokenizer tokenizer, PixtralConfig config, HostTensor bytes) =>
+        PixtralPrompt.Picture(tokenizer, config.Grid(config.Convention().Map(bytes.Shape[1], bytes.Shape[0])));
 
     private static PixtralConfig Config(GoldenCase c, string json) =>
         json == Params ? PixtralConfig.ReadParams(c.Config(json)) : PixtralConfig.Read(c.Config(json));

@@ -1,6 +1,6 @@
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
-using VlmSdk.Models.Decoders;
+using VlmSdk.Models;
 using VlmSdk.Models.Pixtral;
 using VlmSdk.Tensors;
 
@@ -13,7 +13,7 @@ internal sealed class PixtralRun(IExecutor executor, PixtralConfig config, IRead
     internal Dictionary<string, HostTensor> Whole(HostTensor ids, HostTensor[] pictures, HostTensor? mask = null)
     {
         var g = new GraphBuilder();
-        g.Output("logits", Record(g, config, ids.Shape, pictures, cached: false, masked: mask is not null));
+        g.Output("logits", Record(g, config, ids.Shape, pictures, masked: mask is not null));
         return GoldenCase.Run(executor, g, weights, Inputs(config, ids, pictures, mask));
     }
 
@@ -25,24 +25,38 @@ internal sealed class PixtralRun(IExecutor executor, PixtralConfig config, IRead
         return GoldenCase.Run(executor, g, weights, Named(pictures), taps: false)["features"];
     }
 
-    /// <summary>Greedy tokens of one sequence through the cache, and the logits that chose each.</summary>
-    internal (int[] Ids, float[] Logits) Greedy(HostTensor ids, HostTensor[] pictures, int steps)
+    /// <summary>
+    /// Greedy tokens of one sequence and the logits that chose each, as a runtime makes them: the rows of every picture, the
+    /// prompt with them into the cache, then token by token.
+    /// </summary>
+    internal (int[] Ids, float[] Logits) Greedy(IPrefixModel model, HostTensor ids, HostTensor[] pictures, int steps)
     {
-        LlamaConfig d = config.Decoder;
-        using KvCache cache = executor.CreateCache(new KvCacheSpec(d.Layers, d.KeyValueHeads, d.HeadWidth, ids.Shape[1] + steps));
         var g = new GraphBuilder();
-        g.Output("logits", Record(g, config, ids.Shape, pictures, cached: true, masked: false));
-        HostTensor logits = GoldenCase.Run(executor, g, weights, Inputs(config, ids, pictures, null), cache)["logits"];
-        return LlavaRun.Steps(executor, d, weights, cache, logits, steps);
+        var rows = new List<float>();
+        foreach (HostTensor picture in pictures)
+        {
+            var alone = new GraphBuilder();
+            alone.Output("rows", model.Rows(alone, Pixels(alone, [picture])[0]));
+            rows.AddRange(GoldenCase.Run(executor, alone, weights, Named([picture]), taps: false)["rows"].Floats);
+        }
+        Dictionary<string, HostTensor> inputs = Inputs(config, ids, pictures, null);
+        inputs["rows"] = HostTensor.From(new Shape(inputs["places"].Shape[0], config.Decoder.Width), rows.ToArray());
+        Value hidden = model.Hidden(g, g.Input("ids", DType.I32, ids.Shape.Axes), g.Input("positions", DType.I32, ids.Shape.Axes),
+            g.Input("places", DType.I32, inputs["places"].Shape.Axes), g.Input("rows", DType.F32, inputs["rows"].Shape.Axes));
+        g.Output("logits", model.Logits(g, hidden));
+        DecoderSizes d = model.Decoder;
+        using KvCache cache = executor.CreateCache(new KvCacheSpec(d.Layers, d.KeyValueHeads, d.HeadWidth, ids.Shape[1] + steps));
+        HostTensor logits = GoldenCase.Run(executor, g, weights, inputs, cache)["logits"];
+        return LlavaRun.Steps(executor, config.Decoder, weights, cache, logits, steps);
     }
 
     /// <summary>The graph from pixels and ids to logits [B, T, V].</summary>
-    internal static Value Record(GraphBuilder g, PixtralConfig config, Shape ids, HostTensor[] pictures, bool cached, bool masked)
+    internal static Value Record(GraphBuilder g, PixtralConfig config, Shape ids, HostTensor[] pictures, bool masked)
     {
         Value features = PixtralModel.Projector(g, config, PixtralModel.VisionEncoder(g, config, Pixels(g, pictures)));
         Value? bias = masked ? g.Input("bias", DType.F32, ids[0], 1, ids[1], ids[1]) : null;
         Value hidden = PixtralModel.Decoder(g, config, g.Input("ids", DType.I32, ids.Axes), g.Input("places", DType.I32, features.Shape[1]),
-            features, g.Input("positions", DType.I32, ids.Axes), cached, bias);
+            features, g.Input("positions", DType.I32, ids.Axes), cached: false, bias);
         return PixtralModel.Head(g, config, hidden);
     }
 

@@ -51,6 +51,8 @@ public static class LlavaPrompt
             return config.OneTokenPerImage ? ImageConventions.LlavaPad(side) : ImageConventions.ClipCrop(side);
         preprocessor.Require("do_resize", true);
         preprocessor.Require("do_normalize", true);
+        preprocessor.RequireNumbers("image_mean", 0.48145466f, 0.4578275f, 0.40821073f);
+        preprocessor.RequireNumbers("image_std", 0.26862954f, 0.26130258f, 0.27577711f);
         if (preprocessor.Has("crop_size") && preprocessor.Child("crop_size") is var crop && crop.Int("height", 1, 1 << 14, side) != side)
             throw preprocessor.Fault("crop_size", $"differs from the picture's side {side} in config.json. Use the files of one model.");
         return preprocessor.Flag("do_pad", false) ? ImageConventions.LlavaPad(side) : ImageConventions.ClipCrop(side);

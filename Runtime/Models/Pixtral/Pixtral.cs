@@ -30,18 +30,16 @@ public sealed class Pixtral(PixtralConfig config) : IPrefixModel
 
     /// <inheritdoc/>
     public int[] PictureIds(ITokenizer tokenizer, CoordinateMap map) =>
-        PixtralPrompt.Picture(tokenizer, (map.TargetHeight / config.Vision.PatchSize, map.TargetWidth / config.Vision.PatchSize));
+        PixtralPrompt.Picture(tokenizer, config.Grid(map));
 
     /// <inheritdoc/>
     public IReadOnlyList<PromptPart> Prompt(PromptTask task, string text) =>
-    [
-        new PromptPart.Control("<s>"), new PromptPart.Control("[INST]"), new PromptPart.Picture(), new PromptPart.Text(task switch
+        PixtralPrompt.Conversation([new PixtralMessage(PixtralRole.User, new PromptPart.Picture(), new PromptPart.Text(task switch
         {
             PromptTask.Describe => "Describe this image.",
             PromptTask.Answer => text,
             _ => throw new NotSupportedException($"Pixtral has no prompt to {task}."),
-        }), new PromptPart.Control("[/INST]"),
-    ];
+        }))]);
 
     /// <inheritdoc/>
     public Value Rows(GraphBuilder g, Value pixels)

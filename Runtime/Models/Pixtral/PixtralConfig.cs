@@ -29,17 +29,31 @@ public sealed record PixtralConfig
     /// </summary>
     public bool IsMistralLayout => Decoder.RopeLayout == RopeLayout.Interleaved;
 
+    /// <summary>Longest side that pictures keep, in pixels; at most that of the image half.</summary>
+    public int PictureSide { get => field > 0 ? field : Vision.ImageSide; init; }
+
     /// <summary>How the layout's own library turns a picture into numbers.</summary>
     public ImageConvention Convention() => IsMistralLayout
-        ? ImageConventions.PixtralMistral(Vision.ImageSide, Vision.PatchSize)
-        : ImageConventions.PixtralHf(Vision.ImageSide, Vision.PatchSize);
+        ? ImageConventions.PixtralMistral(PictureSide, Vision.PatchSize)
+        : ImageConventions.PixtralHf(PictureSide, Vision.PatchSize);
 
-    /// <summary>Rows and columns of patches of a picture of this many pixels, as <see cref="Convention"/> sizes it.</summary>
-    /// <exception cref="ImageException">A side is not positive.</exception>
-    public (int Rows, int Columns) Grid(int width, int height)
+    /// <summary>Rows and columns of patches of a picture that <see cref="Convention"/> has placed so.</summary>
+    public (int Rows, int Columns) Grid(CoordinateMap map) => (map.TargetHeight / Vision.PatchSize, map.TargetWidth / Vision.PatchSize);
+
+    /// <summary>This model with the picture size that a <c>preprocessor_config.json</c> asks for.</summary>
+    /// <exception cref="CheckpointException">The file leaves out a step, or asks for sizes or numbers the model was not trained with.</exception>
+    public PixtralConfig WithPreprocessor(ConfigReader json)
     {
-        CoordinateMap map = Convention().Map(width, height);
-        return (map.TargetHeight / Vision.PatchSize, map.TargetWidth / Vision.PatchSize);
+        foreach (string step in new[] { "do_convert_rgb", "do_resize", "do_rescale", "do_normalize" })
+            json.Require(step, true);
+        json.Int("resample", 3, 3, 3);
+        json.Float("rescale_factor", 1 / 256f, 1 / 254f, 1 / 255f);
+        json.RequireNumbers("image_mean", 0.48145466f, 0.4578275f, 0.40821073f);
+        json.RequireNumbers("image_std", 0.26862954f, 0.26130258f, 0.27577711f);
+        if (json.Has("patch_size"))
+            foreach (string side in new[] { "height", "width" })
+                json.Child("patch_size").Int(side, Vision.PatchSize, Vision.PatchSize);
+        return this with { PictureSide = json.Has("size") ? json.Child("size").Int("longest_edge", Vision.PatchSize, Vision.ImageSide) : Vision.ImageSide };
     }
 
     /// <summary>Reads Hugging Face's <c>config.json</c>.</summary>
@@ -49,7 +63,7 @@ public sealed record PixtralConfig
         json.OneOf("model_type", null, "llava", "pixtral");
         ConfigReader text = json.Child("text_config");
         text.OneOf("model_type", null, "mistral");
-        if (json.Ints("vision_feature_layer", -256, 256, -1) is not [-1])
+        if (!json.Ints("vision_feature_layer", -256, 256, -1).SequenceEqual([-1]))
             throw json.Fault("vision_feature_layer", "must be -1: Pixtral's projector reads the last block.");
         json.OneOf("vision_feature_select_strategy", "full", "full");
         var config = new PixtralConfig

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using VlmSdk.Tokenization;
 
@@ -18,30 +16,6 @@ public enum PixtralRole
     Tool,
 }
 
-/// <summary>One piece of a message: text, or a picture as its grid of patches.</summary>
-public readonly record struct PixtralPart
-{
-    private PixtralPart(string? text, (int Rows, int Columns) grid) => (Text, Grid) = (text, grid);
-
-    /// <summary>The text; null for a picture.</summary>
-    public string? Text { get; }
-
-    /// <summary>Rows and columns of a picture's patches.</summary>
-    public (int Rows, int Columns) Grid { get; }
-
-    /// <summary>Text. Spellings of control tokens in it stay text.</summary>
-    public static implicit operator PixtralPart(string text) => new(text ?? throw new ArgumentNullException(nameof(text)), default);
-
-    /// <summary>A picture; <see cref="PixtralConfig.Grid"/> gives its grid.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The grid has no row or no column.</exception>
-    public static PixtralPart Picture((int Rows, int Columns) grid)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(grid.Rows, 1, nameof(grid));
-        ArgumentOutOfRangeException.ThrowIfLessThan(grid.Columns, 1, nameof(grid));
-        return new PixtralPart(null, grid);
-    }
-}
-
 /// <summary>A call of a tool that an earlier answer made.</summary>
 /// <param name="Name">The tool.</param>
 /// <param name="Arguments">A JSON object.</param>
@@ -50,9 +24,12 @@ public sealed record PixtralToolCall(string Name, string Arguments, string? Id =
 
 /// <summary>One message of a conversation.</summary>
 /// <param name="Role">Who speaks.</param>
-/// <param name="Parts">What is said; pictures only from the user.</param>
-public sealed record PixtralMessage(PixtralRole Role, params IReadOnlyList<PixtralPart> Parts)
+/// <param name="Parts">Texts and, only from the user, pictures; no control tokens.</param>
+public sealed record PixtralMessage(PixtralRole Role, params IReadOnlyList<PromptPart> Parts)
 {
+    /// <summary>A message of one text.</summary>
+    public PixtralMessage(PixtralRole role, string text) : this(role, new PromptPart.Text(text)) { }
+
     /// <summary>Calls of tools, in place of an answer's text.</summary>
     public IReadOnlyList<PixtralToolCall> ToolCalls { get; init; } = [];
 
@@ -61,90 +38,58 @@ public sealed record PixtralMessage(PixtralRole Role, params IReadOnlyList<Pixtr
 }
 
 /// <summary>
-/// Conversations to ids in the form of Mistral's version v3: <c>&lt;s&gt;[INST]...[/INST]answer&lt;/s&gt;</c>, without a space or
-/// line break around control tokens. A picture is its rows of <c>[IMG]</c>, each ended by <c>[IMG_BREAK]</c>, the last by <c>[IMG_END]</c>.
+/// The form of Mistral's conversations, version v3: <c>&lt;s&gt;[INST]...[/INST]answer&lt;/s&gt;</c>, without a space or line break
+/// around control tokens; what stands for a picture, and where its rows go (spec sheet, sections 8 and 10).
 /// </summary>
 public static class PixtralPrompt
 {
     private const string Between = "\n\n";
 
-    /// <summary>The ids of a conversation, from <c>&lt;s&gt;</c> to the place where the answer begins.</summary>
-    /// <param name="tokenizer">A Tekken vocabulary.</param>
-    /// <param name="messages">The conversation. Neighbouring messages of one speaker become one.</param>
+    /// <summary>The prompt of a conversation, from <c>&lt;s&gt;</c> to the place where the answer begins.</summary>
+    /// <param name="messages">Neighbouring messages of one speaker become one; texts without a picture between them too, and empty ones go.</param>
     /// <param name="tools">A JSON list of the tools there are, each <c>{"type": "function", "function": {...}}</c>; null for none.</param>
-    /// <exception cref="ArgumentException">
-    /// There is no user message, a role holds what it cannot, JSON is malformed, or the vocabulary lacks a control token.
-    /// </exception>
-    public static int[] Build(ITokenizer tokenizer, IReadOnlyList<PixtralMessage> messages, string? tools = null)
+    /// <exception cref="ArgumentException">There is no user message, a role holds what it cannot, or JSON is malformed.</exception>
+    public static IReadOnlyList<PromptPart> Conversation(IReadOnlyList<PixtralMessage> messages, string? tools = null)
     {
-        ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(messages);
-        List<PixtralMessage> turns = Joined(messages);
+        foreach (PixtralMessage message in messages)
+            Check(message);
+        string system = string.Join(Between, messages.Where(m => m.Role == PixtralRole.System).Select(Said).Where(t => t.Length > 0));
+        List<PixtralMessage> turns = Turns(messages.Where(m => m.Role != PixtralRole.System));
         int lastUser = turns.FindLastIndex(t => t.Role == PixtralRole.User);
         if (lastUser < 0)
             throw new ArgumentException("The conversation has no message of the user; the model answers one.", nameof(messages));
-        string system = string.Join(Between, messages.Where(m => m.Role == PixtralRole.System).SelectMany(Texts));
-        var ids = new List<int> { Control(tokenizer, "<s>") };
+        var prompt = new List<PromptPart> { new PromptPart.Control("<s>") };
         for (int i = 0; i < turns.Count; i++)
-        {
-            PixtralMessage turn = turns[i];
-            switch (turn.Role)
+            prompt.AddRange(turns[i] switch
             {
-                case PixtralRole.User:
-                    if (i == lastUser && tools is not null)
-                        Enclosed("[AVAILABLE_TOOLS]", Spaced(tools, "tools"), "[/AVAILABLE_TOOLS]");
-                    ids.Add(Control(tokenizer, "[INST]"));
-                    User(turn, i == lastUser ? system : "");
-                    ids.Add(Control(tokenizer, "[/INST]"));
-                    break;
-                case PixtralRole.Assistant:
-                    if (turn.ToolCalls.Count > 0)
-                        Enclosed("[TOOL_CALLS]", $"[{string.Join(", ", turn.ToolCalls.Select(Call))}]", "</s>");
-                    else
-                        Enclosed(null, string.Join(Between, Texts(turn)).TrimEnd(' '), "</s>");
-                    break;
-                default:
-                    string id = turn.ToolCallId ?? throw new ArgumentException("A tool's result needs the id of its call, ToolCallId.", nameof(messages));
-                    Enclosed("[TOOL_RESULTS]", $$"""{"content": {{Content(string.Join(Between, Texts(turn)))}}, "call_id": {{Quoted(id)}}}""", "[/TOOL_RESULTS]");
-                    break;
-            }
-        }
-        return [.. ids];
-
-        void User(PixtralMessage turn, string instructions)
-        {
-            List<PixtralPart> parts = [.. turn.Parts];
-            // Text and then one picture: the picture goes first.
-            if (parts is [{ Text: not null }, { Text: null }])
-                parts.Reverse();
-            // Without a picture everything is one string, and pieces may span the join.
-            if (instructions.Length > 0 && parts.All(p => p.Text is not null))
-                parts = [instructions + Between + string.Concat(parts.Select(p => p.Text))];
-            else if (instructions.Length > 0)
-                parts.Insert(0, instructions + Between);
-            foreach (PixtralPart part in parts)
-                ids.AddRange(part.Text is { } text ? tokenizer.Encode(text) : Picture(tokenizer, part.Grid));
-        }
-
-        void Enclosed(string? before, string text, string after)
-        {
-            if (before is not null)
-                ids.Add(Control(tokenizer, before));
-            ids.AddRange(tokenizer.Encode(text));
-            ids.Add(Control(tokenizer, after));
-        }
+                { Role: PixtralRole.User } turn => [
+                    .. i == lastUser && tools is not null ? Marked("[AVAILABLE_TOOLS]", SpacedJson.Write(tools, "tools"), "[/AVAILABLE_TOOLS]") : [],
+                    new PromptPart.Control("[INST]"), .. Asked(turn, i == lastUser ? system : ""), new PromptPart.Control("[/INST]")],
+                { Role: PixtralRole.Tool } turn => Marked("[TOOL_RESULTS]",
+                    $$"""{"content": {{Result(Said(turn))}}, "call_id": {{SpacedJson.Quote(turn.ToolCallId!)}}}""", "[/TOOL_RESULTS]"),
+                { ToolCalls.Count: > 0 } turn => Marked("[TOOL_CALLS]", $"[{string.Join(", ", turn.ToolCalls.Select(Call))}]", "</s>"),
+                var turn => [new PromptPart.Text(Said(turn).TrimEnd(' ')), new PromptPart.Control("</s>")],
+            });
+        return prompt;
     }
 
-    /// <summary>The ids of one picture of a grid of patches: (columns + 1) * rows of them.</summary>
+    /// <summary>
+    /// The ids that stand for a picture of a grid of patches, (columns + 1) * rows of them: each row of <c>[IMG]</c> is ended by
+    /// <c>[IMG_BREAK]</c>, the last by <c>[IMG_END]</c>.
+    /// </summary>
     /// <exception cref="ArgumentException">The vocabulary lacks one of the three tokens.</exception>
     public static int[] Picture(ITokenizer tokenizer, (int Rows, int Columns) grid)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         var ids = new int[(grid.Columns + 1) * grid.Rows];
-        Array.Fill(ids, Control(tokenizer, "[IMG]"));
+        Array.Fill(ids, Id("[IMG]"));
         for (int row = 1; row <= grid.Rows; row++)
-            ids[row * (grid.Columns + 1) - 1] = Control(tokenizer, row < grid.Rows ? "[IMG_BREAK]" : "[IMG_END]");
+            ids[row * (grid.Columns + 1) - 1] = Id(row < grid.Rows ? "[IMG_BREAK]" : "[IMG_END]");
         return ids;
+
+        int Id(string token) => tokenizer.FindId(token) ??
+            throw new ArgumentException($"The vocabulary has no token '{token}', which stands for pictures. Use the tokenizer published with the model, tekken.json.", nameof(tokenizer));
     }
 
     /// <summary>Where the rows of picture features go: the places of the image tokens, in order.</summary>
@@ -177,126 +122,75 @@ public static class PixtralPrompt
         return [.. places];
     }
 
-    // Neighbouring messages of one speaker become one; texts without a picture between them become one text, empty ones go.
-    private static List<PixtralMessage> Joined(IReadOnlyList<PixtralMessage> messages)
+    private static void Check(PixtralMessage message)
     {
-        var turns = new List<PixtralMessage>();
-        foreach (PixtralMessage message in messages.Where(m => m.Role != PixtralRole.System))
-        {
-            if (message.Role != PixtralRole.User)
-                Texts(message);
-            if (message.ToolCalls.Count > 0 && (message.Role != PixtralRole.Assistant || message.Parts.Any(p => p.Text is not "")))
-                throw new ArgumentException("Only an assistant's message calls tools, and then it holds no text.", nameof(messages));
-            if (turns.Count > 0 && turns[^1].Role == message.Role && message.Role != PixtralRole.Tool && turns[^1].ToolCalls.Count + message.ToolCalls.Count == 0)
-                turns[^1] = turns[^1] with { Parts = [.. turns[^1].Parts, .. message.Parts] };
-            else
-                turns.Add(message);
-        }
-        return [.. turns.Select(t => t with { Parts = JoinedTexts(t.Parts) })];
+        if (message.Parts.FirstOrDefault(p => p is not PromptPart.Text && (p is not PromptPart.Picture || message.Role != PixtralRole.User)) is { } part)
+            throw new ArgumentException($"A message of the {message.Role} role holds a {part.GetType().Name}; messages hold texts, and only the user's hold pictures.", nameof(message));
+        if (message.ToolCalls.Count > 0 && (message.Role != PixtralRole.Assistant || Said(message).Length > 0))
+            throw new ArgumentException("Only an assistant's message calls tools, and then it holds no text.", nameof(message));
+        if (message.Role == PixtralRole.Tool && message.ToolCallId is null)
+            throw new ArgumentException("A tool's result needs the id of its call, ToolCallId.", nameof(message));
     }
 
-    private static List<PixtralPart> JoinedTexts(IReadOnlyList<PixtralPart> parts)
+    private static List<PixtralMessage> Turns(IEnumerable<PixtralMessage> messages)
     {
-        var joined = new List<PixtralPart>();
-        foreach (PixtralPart part in parts.Where(p => p.Text is not ""))
-            if (part.Text is not null && joined.Count > 0 && joined[^1].Text is { } before)
-                joined[^1] = before + Between + part.Text;
+        var turns = new List<PixtralMessage>();
+        foreach (PixtralMessage message in messages)
+            if (turns.Count > 0 && turns[^1].Role == message.Role && message.Role != PixtralRole.Tool)
+                turns[^1] = turns[^1] with { Parts = [.. turns[^1].Parts, .. message.Parts], ToolCalls = [.. turns[^1].ToolCalls, .. message.ToolCalls] };
             else
+                turns.Add(message);
+        foreach (PixtralMessage turn in turns)
+            Check(turn);
+        return turns;
+    }
+
+    private static List<PromptPart> Asked(PixtralMessage turn, string system)
+    {
+        List<PromptPart> parts = Joined(turn.Parts);
+        // Text and then one picture: the picture goes first.
+        if (parts is [PromptPart.Text, PromptPart.Picture])
+            parts.Reverse();
+        if (system.Length == 0)
+            return parts;
+        // Without a picture all is one string, so that pieces may span the join.
+        return parts.All(p => p is PromptPart.Text)
+            ? [new PromptPart.Text(system + Between + string.Concat(parts.OfType<PromptPart.Text>().Select(t => t.Value)))]
+            : [new PromptPart.Text(system + Between), .. parts];
+    }
+
+    private static List<PromptPart> Joined(IReadOnlyList<PromptPart> parts)
+    {
+        var joined = new List<PromptPart>();
+        foreach (PromptPart part in parts)
+            if (part is PromptPart.Text text && joined.Count > 0 && joined[^1] is PromptPart.Text before)
+                joined[^1] = new PromptPart.Text(text.Value.Length == 0 ? before.Value : before.Value + Between + text.Value);
+            else if (part is not PromptPart.Text { Value.Length: 0 })
                 joined.Add(part);
         return joined;
     }
 
-    private static IEnumerable<string> Texts(PixtralMessage message) => message.Parts.All(p => p.Text is not null)
-        ? message.Parts.Select(p => p.Text!).Where(t => t.Length > 0)
-        : throw new ArgumentException($"A message of the {message.Role} role holds a picture; only the user shows pictures.", nameof(message));
+    private static string Said(PixtralMessage message) => string.Concat(Joined(message.Parts).OfType<PromptPart.Text>().Select(t => t.Value));
 
-    private static int Control(ITokenizer tokenizer, string name) => tokenizer.FindId(name) is { } id && tokenizer.GetPiece(id).Kind == TokenPieceKind.Control
-        ? id
-        : throw new ArgumentException($"The vocabulary has no control token '{name}'. Use the tokenizer published with the model, tekken.json.", nameof(tokenizer));
+    private static PromptPart[] Marked(string before, string text, string after) =>
+        [new PromptPart.Control(before), new PromptPart.Text(text), new PromptPart.Control(after)];
 
     private static string Call(PixtralToolCall call)
     {
-        string id = call.Id is null ? "" : $", \"id\": {Quoted(call.Id)}";
-        return $$"""{"name": {{Quoted(call.Name)}}, "arguments": {{Spaced(call.Arguments, "arguments")}}{{id}}}""";
+        string id = call.Id is null ? "" : $", \"id\": {SpacedJson.Quote(call.Id)}";
+        return $$"""{"name": {{SpacedJson.Quote(call.Name)}}, "arguments": {{SpacedJson.Write(call.Arguments, "arguments")}}{{id}}}""";
     }
 
     // A result that is JSON stands as it is, any other as a string.
-    private static string Content(string text)
+    private static string Result(string text)
     {
         try
         {
-            return Spaced(text, "content");
+            return SpacedJson.Write(text, "content");
         }
-        catch (ArgumentException)
+        catch (ArgumentException e) when (e.InnerException is JsonException or InvalidOperationException)
         {
-            return Quoted(text);
+            return SpacedJson.Quote(text);
         }
-    }
-
-    // JSON with ", " and ": " between its parts, characters beyond ASCII kept, numbers as they are spelt.
-    private static string Spaced(string json, string what)
-    {
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(json);
-            var text = new StringBuilder();
-            Write(document.RootElement);
-            return text.ToString();
-
-            void Write(JsonElement e)
-            {
-                switch (e.ValueKind)
-                {
-                    case JsonValueKind.Object:
-                        Listed('{', e.EnumerateObject(), p => { text.Append(Quoted(p.Name)).Append(": "); Write(p.Value); }, '}');
-                        break;
-                    case JsonValueKind.Array:
-                        Listed('[', e.EnumerateArray(), Write, ']');
-                        break;
-                    case JsonValueKind.String:
-                        text.Append(Quoted(e.GetString()!));
-                        break;
-                    default:
-                        text.Append(e.GetRawText());
-                        break;
-                }
-            }
-
-            void Listed<T>(char open, IEnumerable<T> items, Action<T> write, char close)
-            {
-                text.Append(open);
-                string separator = "";
-                foreach (T item in items)
-                {
-                    text.Append(separator);
-                    separator = ", ";
-                    write(item);
-                }
-                text.Append(close);
-            }
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            throw new ArgumentException($"The {what} are not JSON: {e.Message}", what, e);
-        }
-    }
-
-    private static string Quoted(string value)
-    {
-        var text = new StringBuilder("\"");
-        foreach (char c in value)
-            text.Append(c switch
-            {
-                '"' => "\\\"",
-                '\\' => "\\\\",
-                '\n' => "\\n",
-                '\r' => "\\r",
-                '\t' => "\\t",
-                '\b' => "\\b",
-                '\f' => "\\f",
-                < ' ' => string.Create(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}"),
-                _ => c.ToString(),
-            });
-        return text.Append('"').ToString();
     }
 }

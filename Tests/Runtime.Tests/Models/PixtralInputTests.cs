@@ -47,18 +47,33 @@ public sealed class PixtralInputTests
     public void Parameters_that_do_not_fit_are_refused(string from, string to, string named) =>
         Assert.That(() => PixtralConfig.ReadParams(Parse(Params.Replace(from, to, StringComparison.Ordinal), "params.json")), Refuses("params.json", named));
 
+    // What the published files leave out of their configuration has its published value.
+    private const string Published = """
+        {"model_type":"llava","image_token_index":10,"vision_config":{"model_type":"pixtral","hidden_act":"gelu","head_dim":64},"text_config":{"model_type":"mistral",
+        "head_dim":128,"hidden_size":5120,"num_hidden_layers":40,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":131072,"rope_theta":1e9,"sliding_window":null}}
+        """;
+
+    private const string PublishedParams = """
+        {"dim":5120,"n_layers":40,"head_dim":128,"hidden_dim":14336,"n_heads":32,"n_kv_heads":8,"rope_theta":1000000000.0,"norm_eps":1e-05,"vocab_size":131072,"vision_encoder":
+        {"hidden_size":1024,"num_channels":3,"image_size":1024,"patch_size":16,"rope_theta":10000.0,"intermediate_size":4096,"num_hidden_layers":24,"num_attention_heads":16,"image_token_id":10}}
+        """;
+
     [Test]
     public void The_published_model_has_silu_whatever_an_early_copy_says()
     {
-        PixtralConfig config = PixtralConfig.Read(Parse("""
-            {"model_type":"llava","image_token_index":10,"vision_config":{"model_type":"pixtral","hidden_act":"gelu"},"text_config":{"model_type":"mistral","head_dim":128,"hidden_size":5120,"vocab_size":131072,"sliding_window":null}}
-            """));
-        Assert.Multiple(() =>
+        Assert.That(PixtralConfig.Read(Parse(Published)).Vision.Activation, Is.EqualTo(ActivationKind.Silu));
+        Assert.That(PixtralConfig.Read(Parse(Hf.Replace("silu", "gelu", StringComparison.Ordinal))).Vision.Activation, Is.EqualTo(ActivationKind.Gelu));
+    }
+
+    [Test]
+    public void The_published_model_has_the_published_number_of_parameters()
+    {
+        foreach (PixtralConfig config in new[] { PixtralConfig.Read(Parse(Published)), PixtralConfig.ReadParams(Parse(PublishedParams, "params.json")) })
         {
-            Assert.That(config.Vision.Activation, Is.EqualTo(ActivationKind.Silu));
-            Assert.That(config.Decoder, Has.Property("Heads").EqualTo(32).And.Property("KeyValueHeads").EqualTo(8).And.Property("MlpWidth").EqualTo(14_336));
-            Assert.That(PixtralConfig.Read(Parse(Hf.Replace("silu", "gelu", StringComparison.Ordinal))).Vision.Activation, Is.EqualTo(ActivationKind.Gelu));
-        });
+            ILookup<string, long> counts = PixtralMapping.Tensors(config).ToLookup(t => t.Name.Split('.')[0] is "vision_tower" or "multi_modal_projector" ? t.Name.Split('.')[0] : "decoder", t => t.Shape.Count);
+            Assert.That(new[] { counts["vision_tower"].Sum(), counts["multi_modal_projector"].Sum(), counts["decoder"].Sum() },
+                Is.EqualTo(new[] { 403_489_792L, 31_467_520L, 12_247_782_400L }));
+        }
     }
 
     [TestCase("\"sliding_window\":null", 8192)]
@@ -167,16 +182,21 @@ public sealed class PixtralInputTests
     {
         ITokenizer tokenizer = TokenizerFile.Load(Golden.At("tokenizers", "tekken", "tekken.json"));
         const int Patch = 16;
+        var pictures = new List<int[]>();
         PixtralMessage[] messages = [.. c.GetProperty("messages").EnumerateArray().Select(m => new PixtralMessage(
             Enum.Parse<PixtralRole>(m[0].GetString()!, ignoreCase: true),
-            m[1].ValueKind == JsonValueKind.String ? [m[1].GetString()!] : [.. m[1].EnumerateArray().Select(Part)]))];
-        int[] ids = PixtralPrompt.Build(tokenizer, messages);
+            [.. m[1].ValueKind == JsonValueKind.String ? [new PromptPart.Text(m[1].GetString()!)] : m[1].EnumerateArray().Select(Part)]))];
+        int[] ids = PromptPart.Ids(PixtralPrompt.Conversation(messages), tokenizer, pictures);
         Assert.That(ids, Is.EqualTo(c.GetProperty("ids").EnumerateArray().Select(i => i.GetInt32())));
         Assert.That(tokenizer.Decode(ids, skipControl: false), Is.EqualTo(c.GetProperty("text").GetString()));
 
-        static PixtralPart Part(JsonElement part) => part.ValueKind == JsonValueKind.String
-            ? part.GetString()!
-            : PixtralPart.Picture((Patches(part.GetProperty("image")[1]), Patches(part.GetProperty("image")[0])));
+        PromptPart Part(JsonElement part)
+        {
+            if (part.ValueKind == JsonValueKind.String)
+                return new PromptPart.Text(part.GetString()!);
+            pictures.Add(PixtralPrompt.Picture(tokenizer, (Patches(part.GetProperty("image")[1]), Patches(part.GetProperty("image")[0]))));
+            return new PromptPart.Picture();
+        }
 
         static int Patches(JsonElement side) => (side.GetInt32() + Patch - 1) / Patch;
     }
@@ -184,24 +204,24 @@ public sealed class PixtralInputTests
     [Test]
     public void Conversations_that_cannot_be_are_refused()
     {
-        ITokenizer tokenizer = TokenizerFile.Load(Golden.Own("tokenizers", "tekken", "tekken.json"));
         var question = new PixtralMessage(PixtralRole.User, "Where?");
-        PixtralPart picture = PixtralPart.Picture((1, 1));
+        var picture = new PromptPart.Picture();
+        ITokenizer other = TokenizerFile.Load(Golden.Own("tokenizers", "gpt2", "tokenizer.json"));
         Assert.Multiple(() =>
         {
-            Assert.That(() => Build(), Refused("no message of the user"));
-            Assert.That(() => Build(new PixtralMessage(PixtralRole.System, "Be short.")), Refused("no message of the user"));
-            Assert.That(() => Build(question, new PixtralMessage(PixtralRole.Assistant, picture)), Refused("only the user shows pictures"));
-            Assert.That(() => Build(new PixtralMessage(PixtralRole.System, picture), question), Refused("only the user shows pictures"));
-            Assert.That(() => Build(question, new PixtralMessage(PixtralRole.Tool, "3")), Refused("ToolCallId"));
-            Assert.That(() => Build(question, new PixtralMessage(PixtralRole.Assistant, "Three.") { ToolCalls = [new("count", "{}")] }), Refused("holds no text"));
-            Assert.That(() => Build(question, new PixtralMessage(PixtralRole.Assistant) { ToolCalls = [new("count", "{")] }), Refused("not JSON"));
-            Assert.That(() => PixtralPrompt.Build(tokenizer, [question], "[{]"), Refused("not JSON"));
-            Assert.That(() => PixtralPart.Picture((0, 3)), Throws.InstanceOf<ArgumentOutOfRangeException>());
-            Assert.That(() => PixtralPrompt.Build(TokenizerFile.Load(Golden.Own("tokenizers", "gpt2", "tokenizer.json")), [question]), Refused("tekken.json"));
+            Assert.That(() => Say(), Refused("no message of the user"));
+            Assert.That(() => Say(new PixtralMessage(PixtralRole.System, "Be short.")), Refused("no message of the user"));
+            Assert.That(() => Say(question, new PixtralMessage(PixtralRole.Assistant, picture)), Refused("only the user's hold pictures"));
+            Assert.That(() => Say(new PixtralMessage(PixtralRole.System, picture), question), Refused("only the user's hold pictures"));
+            Assert.That(() => Say(new PixtralMessage(PixtralRole.User, new PromptPart.Control("</s>"))), Refused("Control"));
+            Assert.That(() => Say(question, new PixtralMessage(PixtralRole.Tool, "3")), Refused("ToolCallId"));
+            Assert.That(() => Say(question, new PixtralMessage(PixtralRole.Assistant, "Three.") { ToolCalls = [new("count", "{}")] }), Refused("holds no text"));
+            Assert.That(() => Say(question, new PixtralMessage(PixtralRole.Assistant) { ToolCalls = [new("count", "{")] }), Refused("not JSON"));
+            Assert.That(() => PixtralPrompt.Conversation([question], "[{]"), Refused("not JSON"));
+            Assert.That(() => PixtralPrompt.Picture(other, (1, 1)), Refused("tekken.json"));
         });
 
-        int[] Build(params PixtralMessage[] messages) => PixtralPrompt.Build(tokenizer, messages);
+        static IReadOnlyList<PromptPart> Say(params PixtralMessage[] messages) => PixtralPrompt.Conversation(messages);
 
         static NUnit.Framework.Constraints.IResolveConstraint Refused(string fault) => Throws.ArgumentException.With.Message.Contains(fault);
     }
@@ -210,18 +230,59 @@ public sealed class PixtralInputTests
     public void Text_never_becomes_a_control_token()
     {
         ITokenizer tokenizer = TokenizerFile.Load(Golden.Own("tokenizers", "tekken", "tekken.json"));
-        int[] ids = PixtralPrompt.Build(tokenizer, [new(PixtralRole.User, "[IMG]</s>[/INST][INST][IMG_END]")]);
+        int[] ids = PromptPart.Ids(PixtralPrompt.Conversation([new(PixtralRole.User, "[IMG]</s>[/INST][INST][IMG_END]")]), tokenizer, []);
         Assert.That(ids.Where(id => tokenizer.GetPiece(id).Kind == TokenPieceKind.Control).Select(id => tokenizer.Decode([id], skipControl: false)),
             Is.EqualTo(new[] { "<s>", "[INST]", "[/INST]" }));
     }
 
     [TestCase("  {\"a\":[1,2.50,null],\"b\":\"x\\u00e9\\n\"}", "{\"content\": {\"a\": [1, 2.50, null], \"b\": \"xé\\n\"}, \"call_id\": \"i\\\"d\"}")]
     [TestCase("three \"boats\"", "{\"content\": \"three \\\"boats\\\"\", \"call_id\": \"i\\\"d\"}")]
-    public void Results_of_tools_are_written_as_json(string content, string json)
+    [TestCase("\"\\ud800\"", "{\"content\": \"\\\"\\\\ud800\\\"\", \"call_id\": \"i\\\"d\"}")]
+    public void Results_of_tools_are_written_as_json(string content, string json) =>
+        Assert.That(PromptPart.Spell(PixtralPrompt.Conversation([new(PixtralRole.User, "?"), new(PixtralRole.Tool, content) { ToolCallId = "i\"d" }]), ""),
+            Is.EqualTo($"<s>[INST]?[/INST][TOOL_RESULTS]{json}[/TOOL_RESULTS]"));
+
+    [Test]
+    public void Neighbouring_messages_become_one()
     {
-        ITokenizer tokenizer = TokenizerFile.Load(Golden.Own("tokenizers", "tekken", "tekken.json"));
-        int[] ids = PixtralPrompt.Build(tokenizer, [new(PixtralRole.User, "?"), new(PixtralRole.Tool, content) { ToolCallId = "i\"d" }]);
-        Assert.That(tokenizer.Decode(ids, skipControl: false), Is.EqualTo($"<s>[INST]?[/INST][TOOL_RESULTS]{json}[/TOOL_RESULTS]"));
+        PixtralMessage[] messages =
+        [
+            new(PixtralRole.System, "Be"), new(PixtralRole.User, ""), new(PixtralRole.User, new PromptPart.Text("a"), new PromptPart.Text(""), new PromptPart.Text("b")),
+            new(PixtralRole.Assistant, "c"), new(PixtralRole.Assistant, "d  "), new(PixtralRole.System, "short"), new(PixtralRole.User, "e"), new(PixtralRole.User, new PromptPart.Picture()),
+        ];
+        Assert.That(PromptPart.Spell(PixtralPrompt.Conversation(messages), "@"), Is.EqualTo("<s>[INST]a\n\nb[/INST]c\n\nd</s>[INST]Be\n\nshort\n\n@e[/INST]"));
+    }
+
+    private const string Preprocessor = """{"do_resize":true,"size":{"longest_edge":12},"patch_size":{"height":4,"width":4},"image_mean":[0.48145466,0.4578275,0.40821073]}""";
+
+    [Test]
+    public void A_preprocessor_sets_the_longest_side()
+    {
+        PixtralConfig config = PixtralConfig.Read(Parse(Hf)), smaller = config.WithPreprocessor(Parse(Preprocessor));
+        Assert.Multiple(() =>
+        {
+            Assert.That(config.Grid(config.Convention().Map(100, 50)), Is.EqualTo((2, 4)));
+            Assert.That(smaller.Grid(smaller.Convention().Map(100, 50)), Is.EqualTo((2, 3)));
+            Assert.That(new Pixtral(smaller, TokenizerFile.Load(Golden.Own("tokenizers", "tekken", "tekken.json"))).PictureIds(smaller.Convention().Map(100, 50)),
+                Is.EqualTo(new[] { 10, 10, 10, 12, 10, 10, 10, 13 }));
+        });
+    }
+
+    [TestCase("\"longest_edge\":12", "\"longest_edge\":20", "size.longest_edge")]
+    [TestCase("\"width\":4", "\"width\":8", "patch_size.width")]
+    [TestCase("\"do_resize\":true", "\"do_resize\":false", "do_resize")]
+    [TestCase("\"do_resize\":true", "\"resample\":2", "resample")]
+    [TestCase("0.48145466", "0.5", "image_mean")]
+    [TestCase(",0.40821073", "", "image_mean")]
+    public void Preprocessors_that_do_not_fit_are_refused(string from, string to, string named) =>
+        Assert.That(() => PixtralConfig.Read(Parse(Hf)).WithPreprocessor(Parse(Preprocessor.Replace(from, to, StringComparison.Ordinal), "preprocessor_config.json")),
+            Refuses("preprocessor_config.json", named));
+
+    [Test]
+    public void A_projector_without_biases_needs_none()
+    {
+        PixtralConfig config = PixtralConfig.ReadParams(Parse(Params.Replace("\"image_token_id\":10", "\"image_token_id\":10,\"adapter_bias\":false", StringComparison.Ordinal), "params.json"));
+        Assert.That(PixtralMapping.Tensors(config).Where(t => t.Name.EndsWith("bias", StringComparison.Ordinal)), Is.Empty);
     }
 
     // Mistral's name of one of the graphs' tensors.
