@@ -30,7 +30,11 @@ public readonly record struct PixelBox(double Left, double Top, double Right, do
 /// <param name="Box">Where it is.</param>
 /// <param name="Confidence">Probability, from the model's own token probabilities, that the object is there, 0..1.</param>
 /// <param name="BoxConfidence">How sure the model is of the four edges: the product of the probability mass near each, 0..1.</param>
-public sealed record Detection(string Phrase, PixelBox Box, float Confidence, float BoxConfidence);
+public sealed record Detection(string Phrase, PixelBox Box, float Confidence, float BoxConfidence)
+{
+    /// <summary>Which pixels of the box it covers, from models that segment; else null.</summary>
+    public DetectionMask? Mask { get; init; }
+}
 
 /// <summary>
 /// The result of grounding a phrase: <see cref="Grounded"/> with at least one detection, or <see cref="NotInView"/>.

@@ -55,16 +55,16 @@ internal static class FloatResize
         return new PixelBuffer(width, height, PixelFormat.Rgb8, bytes);
     }
 
-    /// <summary>Antialiased bilinear of planes [3, height, width] with float weights.</summary>
+    /// <summary>Antialiased bilinear of planes [C, height, width] with float weights.</summary>
     internal static HostTensor AntialiasBilinear(HostTensor planes, int width, int height)
     {
-        int oldHeight = planes.Shape[1], oldWidth = planes.Shape[2];
+        int count = planes.Shape[0], oldHeight = planes.Shape[1], oldWidth = planes.Shape[2];
         ReadOnlySpan<float> source = planes.Floats;
-        var narrow = new float[3 * oldHeight * width];
+        var narrow = new float[checked(count * oldHeight * width)];
         for (int x = 0; x < width; x++)
         {
             (int start, double[] weights) = TriangleTaps(x, oldWidth, width);
-            for (int row = 0; row < 3 * oldHeight; row++)
+            for (int row = 0; row < count * oldHeight; row++)
             {
                 double sum = 0;
                 for (int k = 0; k < weights.Length; k++)
@@ -72,12 +72,12 @@ internal static class FloatResize
                 narrow[row * width + x] = (float)sum;
             }
         }
-        var result = new HostTensor(DType.F32, new Shape(3, height, width));
+        var result = new HostTensor(DType.F32, new Shape(count, height, width));
         Span<float> target = result.Floats;
         for (int y = 0; y < height; y++)
         {
             (int start, double[] weights) = TriangleTaps(y, oldHeight, height);
-            for (int c = 0; c < 3; c++)
+            for (int c = 0; c < count; c++)
                 for (int x = 0; x < width; x++)
                 {
                     double sum = 0;

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models.PaliGemma;
@@ -12,8 +14,6 @@ namespace VlmSdk.Tests.GoldenModels;
 /// <summary>PaliGemma's cases, both generations.</summary>
 internal static class PaliGemmaCases
 {
-    private const float Smoothing = 0.1f;
-
     internal static readonly Dictionary<string, Handler> All = new()
     {
         ["paligemma/prefill"] = Handler.Forward(Prefill),
@@ -22,6 +22,9 @@ internal static class PaliGemmaCases
         ["paligemma/left_padding"] = Handler.Forward(LeftPadding),
         ["paligemma/teacher"] = Handler.Forward(Teacher),
         ["paligemma/preprocess"] = Handler.Plain(Preprocess),
+        ["paligemma/mask_decode"] = Handler.Forward(MaskDecode),
+        ["paligemma/mask_encode"] = Handler.Forward(MaskEncode),
+        ["paligemma/mask_paste"] = Handler.Plain(MaskPaste),
         ["paligemma2/prefill"] = Handler.Forward(Prefill),
         ["paligemma2/no_window"] = Handler.Forward((c, e) => Compare(c, Open(c, e, "config-window.json"))),
         ["paligemma2/greedy"] = Handler.Forward(Greedy),
@@ -136,7 +139,7 @@ internal static class PaliGemmaCases
         g.Output("logits", logits);
         g.Output("loss", g.Reshape(Losses.NextToken(g, flat, at, labels), 1));
         g.Output("loss_per_example", g.Reshape(Losses.NextToken(g, flat, at, labels, weighted), 1));
-        g.Output("loss_smoothed", g.Reshape(Losses.NextToken(g, flat, at, labels, weighted, Smoothing), 1));
+        g.Output("loss_smoothed", g.Reshape(Losses.NextToken(g, flat, at, labels, weighted, Smoothing(c)), 1));
         Dictionary<string, HostTensor> all = GoldenCase.Run(executor, g, weights, inputs, taps: false);
         c.Check("out.logits", all["logits"], i => real.Ints[i / config.Decoder.VocabularySize] != 0);
         foreach (string loss in new[] { "loss", "loss_per_example", "loss_smoothed" })
@@ -175,6 +178,50 @@ internal static class PaliGemmaCases
     {
         int side = PaliGemmaConfig.Read(c.Config()).Vision.ImageSide;
         c.Compare(_ => Pixels.Of(c.In("image"), ImageConventions.Siglip(side)));
+    }
+
+    private static void MaskDecode(GoldenCase c, IExecutor executor)
+    {
+        MaskCodec codec = Codec(c);
+        var g = new GraphBuilder();
+        Value mask = codec.Decode(g, g.Input("indices", DType.I32, c.In("indices").Shape.Axes));
+        g.Output("mask", mask);
+        g.Output("soft", MaskCodec.Soft(g, mask));
+        Dictionary<string, HostTensor> all = GoldenCase.Run(executor, g, codec.Weights, new Dictionary<string, HostTensor> { ["indices"] = c.In("indices") });
+        c.Compare(all.GetValueOrDefault);
+    }
+
+    private static void MaskEncode(GoldenCase c, IExecutor executor)
+    {
+        MaskCodec codec = Codec(c);
+        var g = new GraphBuilder();
+        g.Output("indices", codec.Encode(g, g.Input("mask", DType.F32, c.In("mask").Shape.Axes)));
+        Dictionary<string, HostTensor> all = GoldenCase.Run(executor, g, codec.Weights, new Dictionary<string, HostTensor> { ["mask"] = c.In("mask") });
+        c.Compare(all.GetValueOrDefault);
+    }
+
+    private static void MaskPaste(GoldenCase c)
+    {
+        int[] boxes = c.In("boxes").Ints.ToArray();
+        int box = 0;
+        c.Compare(_ =>
+        {
+            int[] b = boxes[(4 * box)..(4 * ++box)];
+            return MaskCodec.Resize(c.In("mask"), b[2] - b[0], b[3] - b[1]);
+        });
+    }
+
+    private static MaskCodec Codec(GoldenCase c)
+    {
+        using IWeightSource file = WeightSource.Open(c.WeightFiles(f => f.Tensors.ContainsKey("_vq_vae._embedding")).Single());
+        return MaskCodec.Read(file);
+    }
+
+    /// <summary>The label smoothing, which the case gives in its text only.</summary>
+    private static float Smoothing(GoldenCase c)
+    {
+        Match said = Regex.Match(c.Json.GetProperty("shows").GetString()!, @"label smoothing ([0-9]*\.?[0-9]+)");
+        return said.Success ? float.Parse(said.Groups[1].Value, CultureInfo.InvariantCulture) : throw new AssertionException($"{c.Name}: no smoothing is named.");
     }
 
     private static Value Ints(GraphBuilder g, int[] values) => g.Constant(HostTensor.From(new Shape(values.Length), values));

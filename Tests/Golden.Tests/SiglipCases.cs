@@ -26,7 +26,7 @@ internal static class SiglipCases
     {
         SiglipConfig config = SiglipConfig.Read(c.Config());
         string[] whole = [.. c.WeightFiles(HoldsText)], halves = [.. c.WeightFiles(f => !HoldsText(f))];
-        Assert.That(whole.Length + halves.Length, Is.EqualTo(c.Json.GetProperty("files").EnumerateObject().Count()), "every file that the case lists");
+        Assert.That(whole.Length + halves.Length, Is.AtLeast(c.Json.GetProperty("files").EnumerateObject().Count()), "every file that the case lists");
         foreach (string path in whole)
             c.Compare(Whole(c, executor, config, perText: true, path).GetValueOrDefault);
 

@@ -34,6 +34,10 @@ public sealed class MutationTests
         Run(Seeds("valid/gguf", "*.gguf").Append(SmallGguf()).ToArray(), MutateBinary, bytes => Use(GgufFile.Parse("mutant", bytes)));
 
     [Test]
+    public void Broken_npz_files_are_refused_cheaply() =>
+        Run([NpzTests.Seed(deflated: false), NpzTests.Seed(deflated: true)], MutateBinary, bytes => Use(NpzFile.Parse("mutant", bytes)));
+
+    [Test]
     public void Broken_safetensors_files_are_refused_cheaply() =>
         Run(Seeds("valid/safetensors", "*.safetensors").ToArray(), MutateSafetensors, bytes => Use(SafetensorsFile.Parse("mutant", bytes)));
 
