@@ -22,6 +22,9 @@ public sealed record VlmCapabilities(string Name, ModelAbilities Abilities, IRea
 
     /// <summary>It finds phrases and gives boxes.</summary>
     public bool Grounds => Abilities.HasFlag(ModelAbilities.Ground);
+
+    /// <summary>It finds phrases and gives boxes with masks.</summary>
+    public bool Segments => Abilities.HasFlag(ModelAbilities.Segment);
 }
 
 /// <summary>
@@ -172,6 +175,7 @@ public sealed class VlmModel : IAsyncDisposable
     }
 
     /// <summary>Finds what a phrase names: boxes in source pixels with confidences, or <see cref="NotInView"/>.</summary>
+    /// <exception cref="UnsupportedQueryException">The model gives no boxes.</exception>
     /// <exception cref="EmptyPromptException">The phrase is empty.</exception>
     /// <exception cref="PromptTooLongException">It is longer than the options allow or the model can read.</exception>
     public Task<GroundingResult> GroundAsync(EncodedImage view, string phrase, CancellationToken cancellationToken = default) =>
@@ -185,7 +189,26 @@ public sealed class VlmModel : IAsyncDisposable
         return _gate.RunAsync(token => _runtime.Ground(view.View, phrase, options, token), cancellationToken);
     }
 
+    /// <summary>
+    /// Finds what a phrase names as <see cref="GroundAsync(EncodedImage, string, CancellationToken)"/> does, with the pixels that belong
+    /// to it: <see cref="Detection.Mask"/>. PaliGemma does so where its mask codec, vae-oid.npz, lies in the model's folder.
+    /// </summary>
+    /// <exception cref="UnsupportedQueryException">The model gives no masks.</exception>
+    /// <exception cref="EmptyPromptException">The phrase is empty.</exception>
+    /// <exception cref="PromptTooLongException">It is longer than the options allow or the model can read.</exception>
+    public Task<GroundingResult> SegmentAsync(EncodedImage view, string phrase, CancellationToken cancellationToken = default) =>
+        SegmentAsync(view, phrase, new GroundOptions(), cancellationToken);
+
+    /// <inheritdoc cref="SegmentAsync(EncodedImage, string, CancellationToken)"/>
+    public Task<GroundingResult> SegmentAsync(EncodedImage view, string phrase, GroundOptions options, CancellationToken cancellationToken = default)
+    {
+        Check(view, options);
+        CheckText(phrase);
+        return _gate.RunAsync(token => _runtime.Segment(view.View, phrase, options, token), cancellationToken);
+    }
+
     /// <summary>Lists every object the model sees, in the order it names them, each with its box. It was taught to go left to right.</summary>
+    /// <exception cref="UnsupportedQueryException">The model has no such list.</exception>
     public Task<IReadOnlyList<Detection>> DetectAsync(EncodedImage view, CancellationToken cancellationToken = default)
     {
         Check(view);

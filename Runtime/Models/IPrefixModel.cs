@@ -21,9 +21,10 @@ public enum PromptTask
 /// <param name="Layers">Cached attentions.</param>
 /// <param name="KeyValueHeads">Key and value heads.</param>
 /// <param name="HeadWidth">Width of a head.</param>
-/// <param name="VocabularySize">Words a token is chosen among; the first of the logits.</param>
+/// <param name="VocabularySize">Ids a prompt may hold.</param>
+/// <param name="Words">Ids a token is chosen among: the first ones. Logits behind them stand for no word.</param>
 /// <param name="ContextLength">Most tokens of prompt and answer.</param>
-public sealed record DecoderSizes(int Layers, int KeyValueHeads, int HeadWidth, int VocabularySize, int ContextLength);
+public sealed record DecoderSizes(int Layers, int KeyValueHeads, int HeadWidth, int VocabularySize, int Words, int ContextLength);
 
 /// <summary>
 /// A model whose decoder reads picture rows in place of prompt tokens (prefix features fusion), as a runtime drives it.
@@ -67,6 +68,6 @@ public interface IPrefixModel
     /// </summary>
     Value Hidden(GraphBuilder g, Value ids, Value positions, Value? places, Value? rows);
 
-    /// <summary>Hidden states [..., D] to logits [..., V]; those beyond the vocabulary size stand for no word.</summary>
+    /// <summary>Hidden states [..., D] to logits [..., V].</summary>
     Value Logits(GraphBuilder g, Value hidden);
 }

@@ -66,6 +66,9 @@ public sealed class ModelFiles : IDisposable
     public ConfigReader? OptionalConfig(string name) =>
         Weights is not GgufFile && File.Exists(System.IO.Path.Combine(_folder, name)) ? ReadConfig(name) : null;
 
+    /// <summary>The path of a further file of the folder, null if there is none.</summary>
+    public string? OptionalFile(string name) => System.IO.Path.Combine(_folder, name) is var path && File.Exists(path) ? path : null;
+
     /// <summary>Closes the weights. Tensors already read stay valid.</summary>
     public void Dispose() => Weights.Dispose();
 }

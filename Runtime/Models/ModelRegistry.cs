@@ -25,6 +25,8 @@ public enum ModelAbilities
     Ground = 8,
     /// <summary>Says how well pictures and texts fit.</summary>
     Compare = 16,
+    /// <summary>Finds phrases in a picture and gives boxes with masks.</summary>
+    Segment = 32,
 }
 
 /// <summary>One family of models.</summary>
@@ -64,7 +66,7 @@ public static class ModelRegistry
         new("Scout", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground, f => f.GgufArchitecture == "scout", Scout),
         new("Llama", ModelAbilities.Text, f => f.GgufArchitecture == "llama", Llama),
         new("LLaVA", ModelAbilities.Describe | ModelAbilities.Answer, f => f.ModelType() is "llava" or "llava_llama" && f.ModelType("vision_config") != "pixtral", Llava),
-        new("PaliGemma", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground, f => f.ModelType() == "paligemma", PaliGemma),
+        new("PaliGemma", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground | ModelAbilities.Segment, f => f.ModelType() == "paligemma", PaliGemma),
         new("Pixtral", ModelAbilities.Describe | ModelAbilities.Answer,
             f => f.ModelType() == "pixtral" || f.ModelType("vision_config") == "pixtral" || (f.Config is null && f.Params?.Has("vision_encoder") == true), Pixtral),
         new("SigLIP", ModelAbilities.Compare, f => f.ModelType() == "siglip", Siglip),

@@ -40,6 +40,9 @@ internal interface IVlmRuntime : IDisposable
     /// <summary>Finds a phrase.</summary>
     GroundingResult Ground(EncodedView view, string phrase, GroundOptions options, CancellationToken cancellationToken);
 
+    /// <summary>Finds a phrase and the pixels that belong to it.</summary>
+    GroundingResult Segment(EncodedView view, string phrase, GroundOptions options, CancellationToken cancellationToken);
+
     /// <summary>Lists every object.</summary>
     IReadOnlyList<Detection> Detect(EncodedView view, CancellationToken cancellationToken);
 }

@@ -18,13 +18,14 @@ internal sealed class PrefixRuntime : IVlmRuntime
     private readonly IPrefixModel _model;
     private readonly ITokenizer _tokenizer;
     private readonly PrefixGenerator _generator;
+    private readonly PaliGemmaGrounding? _grounding;
     private readonly int[] _endIds;
 
-    /// <summary>Prepares a model on an executor, which stays the caller's.</summary>
-    internal PrefixRuntime(VlmCapabilities capabilities, IPrefixModel model, ITokenizer tokenizer, WeightBinding weights, IExecutor executor)
+    /// <summary>Prepares a model on an executor, which stays the caller's; boxes only with <paramref name="grounding"/>.</summary>
+    internal PrefixRuntime(VlmCapabilities capabilities, IPrefixModel model, ITokenizer tokenizer, WeightBinding weights, IExecutor executor, PaliGemmaGrounding? grounding)
     {
-        (Capabilities, _model, _tokenizer) = (capabilities, model, tokenizer);
-        _generator = new PrefixGenerator(model, Math.Min(model.Decoder.VocabularySize, tokenizer.VocabularySize), weights, executor);
+        (Capabilities, _model, _tokenizer, _grounding) = (capabilities, model, tokenizer, grounding);
+        _generator = new PrefixGenerator(model, Math.Min(model.Decoder.Words, tokenizer.VocabularySize), weights, executor);
         _endIds = [.. model.EndTokens.Select(t => tokenizer.FindId(t)).OfType<int>()];
     }
 
@@ -67,7 +68,10 @@ internal sealed class PrefixRuntime : IVlmRuntime
     }
 
     public GroundingResult Ground(EncodedView view, string phrase, GroundOptions options, CancellationToken cancellationToken) =>
-        throw Cannot("give boxes");
+        _grounding is null ? throw Cannot("give boxes") : Find(_grounding, view, phrase, PromptTask.Detect, options, cancellationToken);
+
+    public GroundingResult Segment(EncodedView view, string phrase, GroundOptions options, CancellationToken cancellationToken) =>
+        _grounding is not { Segments: true } ? throw Cannot("give masks") : Find(_grounding, view, phrase, PromptTask.Segment, options, cancellationToken);
 
     public IReadOnlyList<Detection> Detect(EncodedView view, CancellationToken cancellationToken) => throw Cannot("list all objects");
 
@@ -98,6 +102,31 @@ internal sealed class PrefixRuntime : IVlmRuntime
             throw;
         }
         return new EncodedView(new PictureRows(rows, ids, prefix, cache), width, height, map, ids.Length, Stopwatch.GetElapsedTime(start, encoded), Stopwatch.GetElapsedTime(encoded));
+    }
+
+    private GroundingResult Find(
+        PaliGemmaGrounding grounding, EncodedView view, string phrase, PromptTask task, GroundOptions options, CancellationToken cancellationToken)
+    {
+        LocationGrammar grammar = grounding.Grammar(options, task == PromptTask.Segment, AnswerLength.Most);
+        var ids = new List<int>();
+        var probabilities = new List<float>();
+        QueryStatistics statistics = Generate(view, task, phrase, new SamplingOptions(), AnswerLength.Most, grammar, (id, probability, _) =>
+        {
+            if (id < 0)
+                return;
+            ids.Add(id);
+            probabilities.Add(probability);
+        }, cancellationToken);
+        IReadOnlyList<Detection> found = grounding.Read(ids, probabilities, view, cancellationToken);
+        return found.Count == 0
+            ? new NotInView { Phrase = phrase, Presence = grammar.Presence, Detections = [], Statistics = statistics }
+            : new Grounded
+            {
+                Phrase = phrase,
+                Presence = grammar.Presence,
+                Detections = [.. found.Select(d => d with { Confidence = d.Confidence * grammar.Presence })],
+                Statistics = statistics,
+            };
     }
 
     private QueryStatistics Generate(EncodedView view, PromptTask task, string text, SamplingOptions sampling, int maxTokens, ILogitsProcessor? grammar,

@@ -19,12 +19,10 @@ internal sealed class ScoutRuntime : IVlmRuntime
 
     private readonly ScoutGenerator _generator;
     private readonly PatchGridSpec _grid;
-    private readonly string _name;
 
     /// <summary>Prepares the graphs on an executor, which stays the caller's.</summary>
     internal ScoutRuntime(string name, ScoutCheckpoint checkpoint, IExecutor executor)
     {
-        _name = name;
         _generator = new ScoutGenerator(checkpoint.Config, new WeightBinding(checkpoint.Source, checkpoint.Tensors), executor);
         _grid = ScoutProcessor.Spec(checkpoint.Config);
         Capabilities = new VlmCapabilities(name, ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground,
@@ -117,6 +115,9 @@ internal sealed class ScoutRuntime : IVlmRuntime
                 Detections = reader.Detections.Select(d => d with { Confidence = d.Confidence * presence }).ToArray(),
             };
     }
+
+    public GroundingResult Segment(EncodedView view, string phrase, GroundOptions options, CancellationToken cancellationToken) =>
+        throw new UnsupportedQueryException($"{Capabilities.Name} gives boxes and no masks; it can: {Capabilities.Abilities}. Use a model whose capabilities name it.");
 
     public IReadOnlyList<Detection> Detect(EncodedView view, CancellationToken cancellationToken) => List(view, null, cancellationToken).Detections;
 

@@ -30,8 +30,19 @@ internal static class VlmRuntimes
         ITokenizer tokenizer = TokenizerFile.Load(path);
         CheckTokenizer(path, tokenizer, model);
         cancellationToken.ThrowIfCancellationRequested();
+        PaliGemmaGrounding? grounding = description.Config is PaliGemmaConfig config ? new(config, tokenizer, ReadMaskCodec(files), executor) : null;
+        ModelAbilities abilities = grounding is { Segments: false } ? family.Abilities & ~ModelAbilities.Segment : family.Abilities;
         IReadOnlyDictionary<string, Tensors.HostTensor> tensors = description.Read(options.Reading, cancellationToken);
-        return new PrefixRuntime(new VlmCapabilities(path, family.Abilities, null), model, tokenizer, new WeightBinding(path, tensors), executor);
+        return new PrefixRuntime(new VlmCapabilities(path, abilities, null), model, tokenizer, new WeightBinding(path, tensors), executor, grounding);
+    }
+
+    // Published apart from the models; masks are given where it lies in the model's folder.
+    private static MaskCodec? ReadMaskCodec(ModelFiles files)
+    {
+        if (files.OptionalFile("vae-oid.npz") is not { } path)
+            return null;
+        using IWeightSource file = WeightSource.Open(path);
+        return MaskCodec.Read(file);
     }
 
     private static void CheckTokenizer(string path, ITokenizer tokenizer, IPrefixModel model)

@@ -12,7 +12,7 @@ public sealed class Llava(LlavaConfig config, ImageConvention picture) : IPrefix
 {
     /// <inheritdoc/>
     public DecoderSizes Decoder { get; } = new(
-        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth, config.Decoder.VocabularySize, config.Decoder.ContextLength);
+        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth, config.Decoder.VocabularySize, config.Decoder.VocabularySize, config.Decoder.ContextLength);
 
     /// <inheritdoc/>
     public ImageConvention Picture => picture;

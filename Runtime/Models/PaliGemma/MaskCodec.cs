@@ -43,7 +43,7 @@ public sealed class MaskCodec
     public static MaskCodec Read(IWeightSource file)
     {
         ArgumentNullException.ThrowIfNull(file);
-        IEnumerable<(string, Shape)> needed = Names.Select(n => (n, file.Tensors.TryGetValue(n, out TensorInfo? tensor) ? tensor.Shape : new Shape()));
+        IEnumerable<WeightSpec> needed = Names.Select(n => new WeightSpec(n, file.Tensors.TryGetValue(n, out TensorInfo? tensor) ? tensor.Shape : new Shape(), false));
         var weights = new Dictionary<string, HostTensor>();
         foreach ((string name, HostTensor tensor) in CheckpointMapping.Read(file, n => n, needed))
         {

@@ -11,7 +11,8 @@ public sealed class PaliGemma(PaliGemmaConfig config) : IPrefixModel
 {
     /// <inheritdoc/>
     public DecoderSizes Decoder { get; } = new(
-        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth, config.ImageToken, config.Decoder.ContextLength);
+        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth,
+        Math.Max(config.Decoder.VocabularySize, config.ImageToken + 1), config.ImageToken, config.Decoder.ContextLength);
 
     /// <inheritdoc/>
     public ImageConvention Picture { get; } = ImageConventions.Siglip(config.Vision.ImageSide);

@@ -51,18 +51,19 @@ public static partial class PaliGemmaAnswer
         ArgumentNullException.ThrowIfNull(tokenizer);
         if (probabilities.Length != 0 && probabilities.Length != ids.Length)
             throw new ArgumentException($"{ids.Length} ids have {probabilities.Length} probabilities; give one each, or none.", nameof(probabilities));
+        (int location, int segment) = FirstTokens(tokenizer);
         int end = ids.IndexOf(endToken);
         ids = end < 0 ? ids : ids[..end];
         var items = new List<Item>();
         for (int i = 0; i < ids.Length;)
         {
-            (Kind kind, int value) = KindOf(ids[i]);
+            (Kind kind, int value) = KindOf(ids[i], location, segment);
             int from = i;
             float probability = 1;
             // A run of text is decoded as a whole.
             do
                 probability *= probabilities.IsEmpty ? 1 : probabilities[i];
-            while (++i < ids.Length && kind == Kind.Text && KindOf(ids[i]).Kind == Kind.Text);
+            while (++i < ids.Length && kind == Kind.Text && KindOf(ids[i], location, segment).Kind == Kind.Text);
             items.Add(new Item(kind, value, kind == Kind.Text ? tokenizer.Decode(ids[from..i]) : "", probability));
         }
         return Objects(items);
@@ -120,12 +121,14 @@ public static partial class PaliGemmaAnswer
         bool Run(Kind kind, int from, int count) => from + count <= items.Count && items.Skip(from).Take(count).All(item => item.Kind == kind);
     }
 
-    private static (Kind Kind, int Value) KindOf(int id) => id switch
-    {
-        >= FirstLocation and < FirstSegment => (Kind.Location, id - FirstLocation),
-        >= FirstSegment and < FirstSegment + SegmentCount => (Kind.Segment, id - FirstSegment),
-        _ => (Kind.Text, 0),
-    };
+    /// <summary>The first location and the first mask token of a vocabulary; the published ids if it does not spell them.</summary>
+    internal static (int Location, int Segment) FirstTokens(ITokenizer tokenizer) =>
+        (tokenizer.FindId("<loc0000>") ?? FirstLocation, tokenizer.FindId("<seg000>") ?? FirstSegment);
+
+    private static (Kind Kind, int Value) KindOf(int id, int location, int segment) =>
+        id >= location && id < location + LocationCount ? (Kind.Location, id - location)
+        : id >= segment && id < segment + SegmentCount ? (Kind.Segment, id - segment)
+        : (Kind.Text, 0);
 
     [GeneratedRegex("<(?<kind>loc)(?<number>[0-9]{4})>|<(?<kind>seg)(?<number>[0-9]{3})>", RegexOptions.CultureInvariant)]
     private static partial Regex Token();

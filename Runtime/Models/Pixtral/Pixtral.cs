@@ -11,7 +11,7 @@ public sealed class Pixtral(PixtralConfig config) : IPrefixModel
 {
     /// <inheritdoc/>
     public DecoderSizes Decoder { get; } = new(
-        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth, config.Decoder.VocabularySize, config.Decoder.ContextLength);
+        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth, config.Decoder.VocabularySize, config.Decoder.VocabularySize, config.Decoder.ContextLength);
 
     /// <inheritdoc/>
     public ImageConvention Picture { get; } = config.Convention();

@@ -263,7 +263,7 @@ public sealed class PixtralInputTests
         {
             Assert.That(config.Grid(config.Convention().Map(100, 50)), Is.EqualTo((2, 4)));
             Assert.That(smaller.Grid(smaller.Convention().Map(100, 50)), Is.EqualTo((2, 3)));
-            Assert.That(new Pixtral(smaller, TokenizerFile.Load(Golden.Own("tokenizers", "tekken", "tekken.json"))).PictureIds(smaller.Convention().Map(100, 50)),
+            Assert.That(new Pixtral(smaller).PictureIds(TokenizerFile.Load(Golden.Own("tokenizers", "tekken", "tekken.json")), smaller.Convention().Map(100, 50)),
                 Is.EqualTo(new[] { 10, 10, 10, 12, 10, 10, 10, 13 }));
         });
     }

@@ -1,10 +1,10 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models;
-using VlmSdk.Models.Decoders;
 using VlmSdk.Models.Llava;
+using VlmSdk.Models.PaliGemma;
+using VlmSdk.Models.Pixtral;
 using VlmSdk.Queries;
 using VlmSdk.Tensors;
 using VlmSdk.Tokenization;
@@ -20,10 +20,10 @@ public sealed class PublishedModelTests
 
     private string _folder = "";
 
-    [OneTimeSetUp]
+    [SetUp]
     public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("vlmsdk-published-").FullName;
 
-    [OneTimeTearDown]
+    [TearDown]
     public void DeleteFolder() => Directory.Delete(_folder, recursive: true);
 
     [Test]
@@ -47,6 +47,133 @@ public sealed class PublishedModelTests
             Assert.That(vlm.Work.PromptPrefills, Is.EqualTo(2));
             Assert.That((view.Width, view.Height), Is.EqualTo((picture.Width, picture.Height)));
         });
+    }
+
+    [TestCase("paligemma")]
+    [TestCase("paligemma2")]
+    public async Task Prompts_that_see_themselves_are_answered_as_whole_passes_say(string system)
+    {
+        string folder = TinyPaliGemma.Write(_folder, system: system);
+        await using VlmModel vlm = await VlmModel.LoadAsync(folder, Reference);
+        PixelBuffer picture = TinyScout.Picture(3);
+        using EncodedImage view = await vlm.EncodeAsync(picture);
+        Answer answer = await vlm.AskAsync(view, "what is on the table?", new AskOptions { MaxTokens = 16 });
+        Answer second = await vlm.AskAsync(view, "where?", new AskOptions { MaxTokens = 16 });
+
+        PaliGemmaConfig config = PaliGemmaConfig.Read(ConfigReader.Open(Path.Combine(folder, "config.json")));
+        using IWeightSource file = WeightSource.Open(Path.Combine(folder, "model.safetensors"));
+        IReadOnlyDictionary<string, HostTensor> weights = PaliGemmaMapping.Read(file, config);
+        ITokenizer tokenizer = TokenizerFile.Load(folder);
+        HostTensor pixels = ImageConventions.Siglip(config.Vision.ImageSide).Process(picture).Values;
+        Assert.Multiple(() =>
+        {
+            Assert.That(answer.Text, Is.EqualTo(Whole("answer en what is on the table?")));
+            Assert.That(second.Text, Is.EqualTo(Whole("answer en where?")));
+            Assert.That(vlm.Work.Encodes, Is.EqualTo(1), "the picture is encoded once");
+        });
+
+        string Whole(string prompt)
+        {
+            int[] ids = PaliGemmaPrompt.Encode(config, tokenizer, prompt);
+            return Greedy(tokenizer, ids, config.EndToken, config.ImageToken, 16, weights, all =>
+            {
+                (int[] expanded, int[] places) = PaliGemmaPrompt.Expand(config, all, 1);
+                var g = new GraphBuilder();
+                Value rows = PaliGemmaModel.Projector(g, config, PaliGemmaModel.VisionEncoder(g, config, g.Constant(pixels.Reshape(new Shape([1, .. pixels.Shape.Axes])))));
+                int[] segments = [.. Enumerable.Range(0, all.Length).Select(i => i < ids.Length ? 0 : 1)];
+                Value hidden = PaliGemmaModel.Decoder(g, config, Row(g, expanded), g.Constant(HostTensor.From(new Shape(places.Length), places)), rows,
+                    Row(g, [.. Enumerable.Range(0, all.Length)]), cached: false, Row(g, segments));
+                g.Output("logits", PaliGemmaModel.Head(g, config, hidden));
+                return g;
+            }, config.Decoder.VocabularySize);
+        }
+    }
+
+    [Test]
+    public async Task Mistrals_own_layout_is_answered_as_whole_passes_say_for_pictures_of_any_size()
+    {
+        string folder = TinyPixtral.Write(_folder);
+        await using VlmModel vlm = await VlmModel.LoadAsync(folder, Reference);
+        PixtralConfig config = PixtralConfig.ReadParams(ConfigReader.Open(Path.Combine(folder, "params.json")));
+        using IWeightSource file = WeightSource.Open(Path.Combine(folder, "consolidated.safetensors"));
+        IReadOnlyDictionary<string, HostTensor> weights = PixtralMapping.Read(file, config);
+        ITokenizer tokenizer = TokenizerFile.Load(folder);
+        foreach ((int width, int height) in new[] { (96, 54), (20, 70) })
+        {
+            PixelBuffer picture = TinyScout.Picture(5, width, height);
+            using EncodedImage view = await vlm.EncodeAsync(picture);
+            Answer answer = await vlm.AskAsync(view, "What is it?", new AskOptions { MaxTokens = 16 });
+            PatchGrid grid = config.Convention().Process(picture);
+            (int Rows, int Columns) patches = config.Grid(grid.Map);
+            int[] prompt = [tokenizer.FindId("<s>")!.Value, tokenizer.FindId("[INST]")!.Value, .. PixtralPrompt.Picture(tokenizer, patches),
+                .. tokenizer.Encode("What is it?"), tokenizer.FindId("[/INST]")!.Value];
+            string expected = Greedy(tokenizer, prompt, tokenizer.FindId("</s>")!.Value, config.Decoder.VocabularySize, 16, weights, all =>
+            {
+                int[] places = PixtralPrompt.Places(config, all, [patches]);
+                var g = new GraphBuilder();
+                Value rows = PixtralModel.Projector(g, config, PixtralModel.VisionEncoder(g, config, g.Constant(grid.Values.Reshape(new Shape([1, .. grid.Values.Shape.Axes])))));
+                Value hidden = PixtralModel.Decoder(g, config, Row(g, all), g.Constant(HostTensor.From(new Shape(places.Length), places)), rows,
+                    Row(g, [.. Enumerable.Range(0, all.Length)]), cached: false);
+                g.Output("logits", PixtralModel.Head(g, config, hidden));
+                return g;
+            }, config.Decoder.VocabularySize);
+            Assert.That(answer.Text, Is.EqualTo(expected), $"{width} x {height}");
+        }
+        Assert.That(() => vlm.PatchGridSpec, Throws.InstanceOf<UnsupportedQueryException>());
+    }
+
+    [Test]
+    public async Task Boxes_and_masks_are_whole_and_lie_in_the_picture()
+    {
+        await using VlmModel vlm = await VlmModel.LoadAsync(TinyPaliGemma.Write(_folder), Reference);
+        PixelBuffer picture = TinyScout.Picture(9);
+        using EncodedImage view = await vlm.EncodeAsync(picture);
+        GroundingResult boxes = await vlm.GroundAsync(view, "cat", new GroundOptions { Threshold = 0, MaxDetections = 2 });
+        GroundingResult masks = await vlm.SegmentAsync(view, "cat", new GroundOptions { Threshold = 0, MaxDetections = 2 });
+        GroundingResult none = await vlm.GroundAsync(view, "cat", new GroundOptions { Threshold = 1 });
+        Assert.Multiple(() =>
+        {
+            Assert.That(boxes, Is.InstanceOf<Grounded>());
+            Assert.That(boxes.Detections, Has.Count.InRange(1, 2));
+            Assert.That(boxes.Detections.All(d => d.Mask is null));
+            Assert.That(masks.Detections, Has.Count.InRange(1, 2));
+            foreach (Detection d in boxes.Detections.Concat(masks.Detections))
+            {
+                Assert.That(d.Box.Left, Is.InRange(0, picture.Width).And.LessThanOrEqualTo(d.Box.Right));
+                Assert.That(d.Box.Bottom, Is.InRange(d.Box.Top, picture.Height));
+                Assert.That(d.Confidence, Is.InRange(0, boxes.Presence + 1e-6f));
+            }
+            Assert.That(masks.Detections.Where(d => d.Box.Width >= 1 && d.Box.Height >= 1).All(d => d.Mask is not null));
+            Assert.That(none, Is.InstanceOf<NotInView>());
+            Assert.That(none.Presence, Is.EqualTo(boxes.Presence).Within(1e-6));
+            Assert.That(none.Statistics.AnswerTokens, Is.Zero, "the answer is the end token alone");
+            Assert.That(vlm.Capabilities.Segments);
+        });
+    }
+
+    [Test]
+    public async Task Without_its_codec_a_model_gives_no_masks_and_says_so()
+    {
+        await using VlmModel vlm = await VlmModel.LoadAsync(TinyPaliGemma.Write(_folder, masks: false), Reference);
+        using EncodedImage view = await vlm.EncodeAsync(TinyScout.Picture(9));
+        Assert.That(vlm.Capabilities.Segments, Is.False);
+        Assert.That(async () => await vlm.SegmentAsync(view, "cat"), Throws.InstanceOf<UnsupportedQueryException>());
+        Assert.That(async () => await vlm.GroundAsync(view, "cat ; dog"), Throws.ArgumentException);
+    }
+
+    [TestCase(DType.Q8_0)]
+    [TestCase(DType.Q4_0)]
+    public async Task Any_of_them_loads_quantized_by_one_option(DType type)
+    {
+        var told = new List<LoadProgress>();
+        var options = new VlmModelOptions { Backend = Backend.Reference, Reading = new WeightReading { Matrices = type, Progress = new Told(told) } };
+        foreach (string folder in new[] { TinyLlava.Write(_folder), TinyPaliGemma.Write(_folder), TinyPixtral.Write(_folder) })
+        {
+            await using VlmModel vlm = await VlmModel.LoadAsync(folder, options);
+            using EncodedImage view = await vlm.EncodeAsync(TinyScout.Picture(9));
+            Assert.That(async () => await vlm.AskAsync(view, "Where?", new AskOptions { MaxTokens = 16 }), Throws.Nothing, folder);
+            Assert.That(told[^1].Bytes, Is.EqualTo(told[^1].Total));
+        }
     }
 
     [Test]
@@ -131,38 +258,49 @@ public sealed class PublishedModelTests
     {
         LlavaConfig config = LlavaConfig.Read(ConfigReader.Open(Path.Combine(folder, "config.json")));
         using IWeightSource file = WeightSource.Open(folder);
-        IReadOnlyDictionary<string, HostTensor> weights = LlavaMapping.Read(file, config);
         const string System = "A chat between a curious user and an artificial intelligence assistant. " +
             "The assistant gives helpful, detailed, and polite answers to the user's questions. USER: ";
         int[] rows = [.. Enumerable.Repeat(config.ImageToken, config.ImageRows)];
-        List<int> ids = [1, .. tokenizer.Encode(System), .. rows, .. tokenizer.Encode($"\n{question} ASSISTANT:")];
+        int[] prompt = [1, .. tokenizer.Encode(System), .. rows, .. tokenizer.Encode($"\n{question} ASSISTANT:")];
         HostTensor pixels = ImageConventions.ClipCrop(config.Vision.ImageSide).Process(picture).Values;
+        return Greedy(tokenizer, prompt, end: 2, tokenizer.VocabularySize, steps, LlavaMapping.Read(file, config), all =>
+        {
+            (int[] expanded, int[] places) = LlavaPrompt.Expand(config, all, 1);
+            var g = new GraphBuilder();
+            Value seen = LlavaModel.Projector(g, config, LlavaModel.VisionEncoder(g, config, g.Constant(pixels.Reshape(new Shape([1, .. pixels.Shape.Axes])))));
+            Value hidden = LlavaModel.Decoder(g, config, Row(g, expanded), g.Constant(HostTensor.From(new Shape(places.Length), places)), seen,
+                Row(g, [.. Enumerable.Range(0, all.Length)]), cached: false);
+            g.Output("logits", LlavaModel.Head(g, config, hidden));
+            return g;
+        }, config.Decoder.VocabularySize);
+    }
+
+    private static Value Row(GraphBuilder g, int[] values) => g.Constant(HostTensor.From(new Shape(1, values.Length), values));
+
+    // Greedy tokens by a whole pass without a cache for each.
+    private static string Greedy(ITokenizer tokenizer, int[] prompt, int end, int words, int steps, IReadOnlyDictionary<string, HostTensor> weights,
+        Func<int[], GraphBuilder> graph, int vocabulary)
+    {
         using var executor = new ReferenceExecutor();
-        var written = new List<int>();
+        int[] ids = prompt;
         for (int step = 0; step < steps; step++)
         {
-            (int[] expanded, int[] places) = LlavaPrompt.Expand(config, ids.ToArray(), 1);
-            var g = new GraphBuilder();
-            Value seen = LlavaModel.Projector(g, config, LlavaModel.VisionEncoder(g, config, g.Input("pixels", DType.F32, [1, .. pixels.Shape.Axes])));
-            Value hidden = LlavaModel.Decoder(g, config, g.Input("ids", DType.I32, 1, ids.Count), g.Input("places", DType.I32, places.Length), seen,
-                g.Input("positions", DType.I32, 1, ids.Count), cached: false);
-            g.Output("logits", LlavaModel.Head(g, config, hidden));
-            using IPlan plan = executor.Prepare(g.Build(), new WeightBinding("test", weights));
-            pixels.Data.CopyTo(plan.Input("pixels").Data);
-            expanded.CopyTo(plan.Input("ids").Ints);
-            places.CopyTo(plan.Input("places").Ints);
-            Enumerable.Range(0, ids.Count).ToArray().CopyTo(plan.Input("positions").Ints);
+            using IPlan plan = executor.Prepare(graph(ids).Build(), new WeightBinding("test", weights));
             plan.Run();
-            Span<float> last = plan.Output("logits").Floats[^config.Decoder.VocabularySize..];
+            Span<float> last = plan.Output("logits").Floats[^vocabulary..][..Math.Min(words, tokenizer.VocabularySize)];
             int best = 0;
             for (int i = 1; i < last.Length; i++)
                 if (last[i] > last[best])
                     best = i;
-            if (best == 2)
+            if (best == end)
                 break;
-            written.Add(best);
-            ids.Add(best);
+            ids = [.. ids, best];
         }
-        return tokenizer.Decode(written.ToArray()).TrimStart();
+        return tokenizer.Decode(ids.AsSpan(prompt.Length)).TrimStart();
+    }
+
+    private sealed class Told(List<LoadProgress> list) : IProgress<LoadProgress>
+    {
+        public void Report(LoadProgress value) => list.Add(value);
     }
 }
