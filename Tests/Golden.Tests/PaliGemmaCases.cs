@@ -14,6 +14,9 @@ namespace VlmSdk.Tests.GoldenModels;
 /// <summary>PaliGemma's cases, both generations.</summary>
 internal static class PaliGemmaCases
 {
+    // Only the mask codec has one; the other weight files of a folder hold the model.
+    private const string Codebook = "_vq_vae._embedding";
+
     internal static readonly Dictionary<string, Handler> All = new()
     {
         ["paligemma/prefill"] = Handler.Forward(Prefill),
@@ -34,7 +37,7 @@ internal static class PaliGemmaCases
 
     private static void Prefill(GoldenCase c, IExecutor executor)
     {
-        string[] files = [.. c.WeightFiles(f => f.Tensors.Keys.Any(n => n.EndsWith("embed_tokens.weight", StringComparison.Ordinal) || n.EndsWith("input_embedding", StringComparison.Ordinal)))];
+        string[] files = [.. c.WeightFiles(f => !f.Tensors.ContainsKey(Codebook))];
         Assert.That(files, Is.Not.Empty, c.At(""));
         foreach (string file in files)
             Compare(c, Open(c, executor, "config.json", file));
@@ -213,7 +216,7 @@ internal static class PaliGemmaCases
 
     private static MaskCodec Codec(GoldenCase c)
     {
-        using IWeightSource file = WeightSource.Open(c.WeightFiles(f => f.Tensors.ContainsKey("_vq_vae._embedding")).Single());
+        using IWeightSource file = WeightSource.Open(c.WeightFiles(f => f.Tensors.ContainsKey(Codebook)).Single());
         return MaskCodec.Read(file);
     }
 

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
-using System.Text;
 using VlmSdk.Tensors;
 using VlmSdk.Weights;
+using static VlmSdk.Tests.Weights.NpzBytes;
 
 namespace VlmSdk.Tests.Weights;
 
@@ -225,27 +225,6 @@ public sealed class NpzTests
         Assert.That(e.Message, Does.StartWith("mem: ").And.Contains(named).And.EndsWith("."));
         if (member is not null)
             Assert.That(e.Entry, Does.StartWith(member), named);
-    }
-
-    private static byte[] Zip(bool deflated, params (string Name, byte[] Bytes)[] members)
-    {
-        using var stream = new MemoryStream();
-        using (var zip = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
-            foreach ((string name, byte[] bytes) in members)
-            {
-                using Stream entry = zip.CreateEntry(name + ".npy", deflated ? CompressionLevel.Optimal : CompressionLevel.NoCompression).Open();
-                entry.Write(bytes);
-            }
-        return stream.ToArray();
-    }
-
-    private static byte[] Array(string descr, string shape, ReadOnlySpan<byte> data) =>
-        Member($"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}", data);
-
-    private static byte[] Member(string header, ReadOnlySpan<byte> data)
-    {
-        byte[] text = Encoding.Latin1.GetBytes(header.PadRight(header.Length + 63 - (10 + header.Length) % 64) + "\n");
-        return [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)text.Length), .. text, .. data];
     }
 
     private static byte[] Floats() => MemoryMarshal.AsBytes(Numbers.AsSpan()).ToArray();
