@@ -200,7 +200,7 @@ internal sealed class FlaxWeights : IWeightSource
         return new TensorInfo(own, type, shape, pieces[0].Array.Offset, type.ByteCount(shape));
     }
 
-    private CheckpointException Fault(TensorInfo array, string fault) => new(Source, array.Name, fault);
+    private CheckpointException Fault(TensorInfo array, string fault) => new(Source, TensorReading.Shown(array.Name), fault);
 
     /// <summary>A block of an array and the way its axes turn.</summary>
     private sealed record Piece(TensorInfo Array, FlaxRule Rule, int Axes, int Block)
@@ -218,7 +218,7 @@ internal sealed class FlaxWeights : IWeightSource
                 _ => true,
             };
             if (!fits)
-                throw new CheckpointException(source, Array.Name, $"has shape {Array.Shape}, which is no {Rule.Form} array{(Axes > 0 ? $" behind {Axes} leading axes" : "")}.");
+                throw new CheckpointException(source, TensorReading.Shown(Array.Name), $"has shape {Array.Shape}, which is no {Rule.Form} array{(Axes > 0 ? $" behind {Axes} leading axes" : "")}.");
             return Rule.Form switch
             {
                 FlaxForm.Vector => new Shape(Size(x)),
@@ -230,7 +230,7 @@ internal sealed class FlaxWeights : IWeightSource
                 _ => x,
             };
 
-            int Size(Shape part) => part.Count <= int.MaxValue ? (int)part.Count : throw new CheckpointException(source, Array.Name, $"has shape {Array.Shape}, too large for one axis.");
+            int Size(Shape part) => part.Count <= int.MaxValue ? (int)part.Count : throw new CheckpointException(source, TensorReading.Shown(Array.Name), $"has shape {Array.Shape}, too large for one axis.");
         }
 
         internal HostTensor Turn(HostTensor x)

@@ -85,14 +85,24 @@ public static class PaliGemmaMapping
     /// <exception cref="CheckpointException">A tensor is missing, unknown or of another shape, or the output layer is one of its own.</exception>
     public static IReadOnlyDictionary<string, HostTensor> Read(IWeightSource file, PaliGemmaConfig config)
     {
-        FlaxRule[] norms = config.Decoder.HasPostNorms ? SecondNorms : FirstNorms;
-        IWeightSource shown = FlaxWeights.Show(file, FlaxRules,
-            new FlaxBlocks("img/Transformer/encoderblock", "vision_tower.encoder.layers.", FlaxWeights.VitBlock),
-            new FlaxBlocks("llm/layers", "language_model.layers.", [.. GemmaBlock, .. norms]));
+        ArgumentNullException.ThrowIfNull(config);
+        IWeightSource shown = Published(file);
         Shape table = new(config.Decoder.VocabularySize, config.Decoder.Width);
         IReadOnlyDictionary<string, HostTensor> tensors = CheckpointMapping.Read(shown, Rename, Tensors(config), [(Output, table)]);
         CheckTied(shown);
         return tensors;
+    }
+
+    /// <summary>The file under published names and axes: itself, or big_vision's arrays turned as they are read. It does not own the file.</summary>
+    /// <exception cref="CheckpointException">An array has other axes than its place needs, or stands twice in the file.</exception>
+    public static IWeightSource Published(IWeightSource file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        // One array's name means another norm in either generation; the second has norms the first lacks.
+        bool second = file.Tensors.Keys.Any(n => n.EndsWith("llm/layers/post_ffw_norm/scale", StringComparison.Ordinal));
+        return FlaxWeights.Show(file, FlaxRules,
+            new FlaxBlocks("img/Transformer/encoderblock", "vision_tower.encoder.layers.", FlaxWeights.VitBlock),
+            new FlaxBlocks("llm/layers", "language_model.layers.", [.. GemmaBlock, .. second ? SecondNorms : FirstNorms]));
     }
 
     private static void CheckTied(IWeightSource file)

@@ -205,6 +205,35 @@ public sealed class NpzTests
     }
 
     [Test]
+    public void A_stack_larger_than_memory_is_read_in_blocks()
+    {
+        // A sparse file: of its three gibibytes only the ends take room on the disk.
+        const int Blocks = 3072, Block = 1 << 20;
+        using var folder = new TemporaryFolder();
+        string path = folder.At("large.npz");
+        byte[] array = Array("|u1", $"({Blocks}, {Block})", []);
+        byte[] zip = Zip(false, ("a", array));
+        int end = zip.Length - 22, first = (int)BinaryPrimitives.ReadUInt32LittleEndian(zip.AsSpan(end + 16));
+        long size = array.Length + (long)Blocks * Block;
+        byte[] tail = zip[first..];
+        BinaryPrimitives.WriteUInt32LittleEndian(tail.AsSpan(20), (uint)size);
+        BinaryPrimitives.WriteUInt32LittleEndian(tail.AsSpan(24), (uint)size);
+        BinaryPrimitives.WriteUInt32LittleEndian(tail.AsSpan(tail.Length - 6), (uint)(first + (long)Blocks * Block));
+        using (FileStream stream = File.Create(path))
+        {
+            stream.Write(zip.AsSpan(0, first));
+            stream.Position += (long)Blocks * Block - 3;
+            stream.Write([7, 8, 9]);
+            stream.Write(tail);
+        }
+        using NpzFile file = NpzFile.Open(path);
+        HostTensor last = file.ReadBlock("a", 1, Blocks - 1);
+        Assert.That(last.Shape, Is.EqualTo(new Shape(Block)));
+        Assert.That(last.Data[^3..].ToArray(), Is.EqualTo(new byte[] { 7, 8, 9 }));
+        Assert.That(Assert.Throws<CheckpointException>(() => file.Read("a"))!.Entry, Is.EqualTo("a"));
+    }
+
+    [Test]
     public void Files_are_opened_by_their_extension()
     {
         using var folder = new TemporaryFolder();
