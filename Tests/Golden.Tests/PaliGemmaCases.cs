@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models.PaliGemma;
+using VlmSdk.Queries;
 using VlmSdk.Tensors;
 using VlmSdk.Torch;
 using VlmSdk.Training;
@@ -192,6 +193,10 @@ internal static class PaliGemmaCases
         g.Output("soft", MaskCodec.Soft(g, mask));
         Dictionary<string, HostTensor> all = GoldenCase.Run(executor, g, codec.Weights, new Dictionary<string, HostTensor> { ["indices"] = c.In("indices") });
         c.Compare(all.GetValueOrDefault);
+
+        // The same one by one, from the objects of an answer.
+        using var decoder = new MaskDecoder(codec, executor);
+        c.Check("out.mask", decoder.Decode([.. c.In("indices").Ints.ToArray().Chunk(PaliGemmaAnswer.MaskLength).Select(i => new PaliGemmaObject("", [0, 0, 1, 1], i))]));
     }
 
     private static void MaskEncode(GoldenCase c, IExecutor executor)
