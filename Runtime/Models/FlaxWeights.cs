@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using VlmSdk.Tensors;
 using VlmSdk.Weights;
 
@@ -182,7 +183,7 @@ internal sealed class FlaxWeights : IWeightSource
             string own = prefix + rule.Own[cut];
             if (!_pieces.TryGetValue(own, out List<Piece>? pieces))
                 _pieces.Add(own, pieces = []);
-            if (!rule.Adds && pieces.Any(p => p.Rule.Part == rule.Part))
+            if (pieces.Any(p => p.Rule.Part == rule.Part))
                 throw Fault(array, $"is the same weight as '{pieces[0].Array.Name}'. Keep one of them.");
             pieces.Add(new Piece(array, rule, axes, (layer ?? 0) * cuts + cut));
         }
@@ -196,13 +197,16 @@ internal sealed class FlaxWeights : IWeightSource
         for (int i = 1; i < pieces.Count; i++)
             if (shapes[i] != shapes[0])
                 throw Fault(pieces[i].Array, $"becomes {shapes[i]} and '{pieces[0].Array.Name}' becomes {shapes[0]}; both are parts of '{own}'.");
-        Shape shape = adds || pieces.Count == 1 ? shapes[0] : shapes[0].With(0, checked(shapes[0][0] * pieces.Count));
+        long stacked = adds ? shapes[0][0] : (long)shapes[0][0] * pieces.Count;
+        if (stacked > int.MaxValue)
+            throw Fault(pieces[0].Array, $"has shape {pieces[0].Array.Shape}, too large for a part of '{own}'.");
+        Shape shape = pieces.Count == 1 ? shapes[0] : shapes[0].With(0, (int)stacked);
         bool mixed = pieces.Any(p => p.Array.Type != pieces[0].Array.Type) || (adds && pieces.Count > 1);
         DType type = mixed ? DType.F32 : pieces[0].Array.Type;
         return new TensorInfo(own, type, shape, pieces[0].Array.Offset, type.ByteCount(shape));
     }
 
-    private CheckpointException Fault(TensorInfo array, string fault) => new(Source, array.Name, fault);
+    private CheckpointException Fault(TensorInfo array, string fault) => new(Source, TensorReading.Shown(array.Name), fault);
 
     /// <summary>A block of an array and the way its axes turn.</summary>
     private sealed record Piece(TensorInfo Array, FlaxRule Rule, int Axes, int Block)
@@ -220,7 +224,7 @@ internal sealed class FlaxWeights : IWeightSource
                 _ => true,
             };
             if (!fits)
-                throw new CheckpointException(source, Array.Name, $"has shape {Array.Shape}, which is no {Rule.Form} array{(Axes > 0 ? $" behind {Axes} leading axes" : "")}.");
+                throw new CheckpointException(source, TensorReading.Shown(Array.Name), $"has shape {Array.Shape}, which is no {Rule.Form} array{(Axes > 0 ? $" behind {Axes} leading axes" : "")}.");
             return Rule.Form switch
             {
                 FlaxForm.Vector => new Shape(Size(x)),
@@ -232,7 +236,7 @@ internal sealed class FlaxWeights : IWeightSource
                 _ => x,
             };
 
-            int Size(Shape part) => part.Count <= int.MaxValue ? (int)part.Count : throw new CheckpointException(source, Array.Name, $"has shape {Array.Shape}, too large for one axis.");
+            int Size(Shape part) => part.Count <= int.MaxValue ? (int)part.Count : throw new CheckpointException(source, TensorReading.Shown(Array.Name), $"has shape {Array.Shape}, too large for one axis.");
         }
 
         internal HostTensor Turn(HostTensor x)
@@ -258,14 +262,29 @@ internal sealed class FlaxWeights : IWeightSource
         // [batch, rows, columns] to [batch, columns, rows], whatever the element.
         private static HostTensor Transpose(HostTensor x, int batch, int rows, int columns)
         {
-            int size = x.Type.BlockBytes();
             byte[] result = GC.AllocateUninitializedArray<byte>(x.Data.Length);
-            ReadOnlySpan<byte> source = x.Data.Span;
-            for (int b = 0; b < batch; b++)
-                for (int c = 0; c < columns; c++)
-                    for (int r = 0; r < rows; r++)
-                        source.Slice((int)(((long)b * rows + r) * columns + c) * size, size).CopyTo(result.AsSpan((int)(((long)b * columns + c) * rows + r) * size));
+            switch (x.Type.BlockBytes())
+            {
+                case 1: Transpose<byte>(x.Data.Span, result, batch, rows, columns); break;
+                case 2: Transpose<ushort>(x.Data.Span, result, batch, rows, columns); break;
+                case 4: Transpose<uint>(x.Data.Span, result, batch, rows, columns); break;
+                default: Transpose<ulong>(x.Data.Span, result, batch, rows, columns); break;
+            }
             return new HostTensor(x.Type, new Shape(batch * columns, rows), result);
+        }
+
+        // In tiles, so that neither side walks through memory in long steps.
+        private static void Transpose<T>(ReadOnlySpan<byte> from, Span<byte> to, int batch, int rows, int columns) where T : unmanaged
+        {
+            const int Tile = 32;
+            ReadOnlySpan<T> source = MemoryMarshal.Cast<byte, T>(from);
+            Span<T> target = MemoryMarshal.Cast<byte, T>(to);
+            for (int b = 0; b < batch; b++, source = source[(rows * columns)..], target = target[(rows * columns)..])
+                for (int r = 0; r < rows; r += Tile)
+                    for (int c = 0; c < columns; c += Tile)
+                        for (int i = r; i < Math.Min(r + Tile, rows); i++)
+                            for (int j = c; j < Math.Min(c + Tile, columns); j++)
+                                target[j * rows + i] = source[i * columns + j];
         }
 
         // [a, b, rest] to [b, a, rest].

@@ -119,9 +119,11 @@ public static class ModelRegistry
     private static ModelDescription PaliGemma(ModelFiles files)
     {
         PaliGemmaConfig config = PaliGemmaMapping.Fit(files.Weights, PaliGemmaConfig.Read(files.Config!));
+        IWeightSource published = PaliGemmaMapping.Published(files.Weights);
+        PaliGemmaMapping.CheckTied(published);
         return new ModelDescription(Layout(files), config, PaliGemmaMapping.Rename, PaliGemmaMapping.Tensors(config), PaliGemmaMapping.Unused(config))
         {
-            Weights = PaliGemmaMapping.Published(files.Weights, config),
+            Weights = published,
         };
     }
 

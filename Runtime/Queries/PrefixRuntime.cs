@@ -75,7 +75,11 @@ internal sealed class PrefixRuntime : IVlmRuntime
 
     public IReadOnlyList<Detection> Detect(EncodedView view, CancellationToken cancellationToken) => throw Cannot("list all objects");
 
-    public void Dispose() => _generator.Dispose();
+    public void Dispose()
+    {
+        _generator.Dispose();
+        _grounding?.Dispose();
+    }
 
     private EncodedView Encode(PatchGrid grid, int width, int height, CancellationToken cancellationToken)
     {

@@ -126,14 +126,18 @@ internal static class HandCases
         yield return Case<AttentionOp>("Causal attention", s => Attend(s, AttentionMask.Causal), 4, 6, 3);
         yield return Case<AttentionOp>("PackedPrefix attention", s => Attend(s, AttentionMask.PackedPrefix, s.I([1, 3], 0, 1, 2)), 4, 6, 0.5f);
         yield return Case<AttentionOp>("Bias attention", s => Attend(s, AttentionMask.Bias, s.F([1, 1, 3, 3], 0, No, No, 0, Ln3, No, No, 0, No)), 4, 7, 8);
+        yield return Case<AttentionOp>("Windowed attention", s => Attend(s, AttentionMask.Causal, window: 2), 4, 6, 2.5f);
+        // tanh(ln 3) is 0.8, so under a bound of ln 3 / 0.8 a score of ln 3 times that bound becomes ln 3.
+        yield return Case<AttentionOp>("Capped attention", s => s.G.Attention(
+            s.F([1, 3, 1, 1], 1, 0, 0), s.F([1, 3, 1, 1], 0, Ln3 * Ln3 / 0.8f, 0), s.F([1, 3, 1, 1], 4, 8, -3), AttentionMask.Full, scale: 1, softCap: Ln3 / 0.8f), 5, 3, 3);
     }
 
     /// <summary>
     /// Three tokens, one head of width 1: keys 0, ln 3, 0 and values 4, 8, -3. A query of 1 weighs them 1 : 3 : 1, so it
     /// gets (4 + 24 - 3) / 5 = 5; a query of 0 weighs them equally and gets 3.
     /// </summary>
-    private static Value Attend(HandScene s, AttentionMask mask, Value? fourth = null) =>
-        s.G.Attention(s.F([1, 3, 1, 1], 1, 0, 0), s.F([1, 3, 1, 1], 0, Ln3, 0), s.F([1, 3, 1, 1], 4, 8, -3), mask, scale: 1, maskInput: fourth);
+    private static Value Attend(HandScene s, AttentionMask mask, Value? fourth = null, int window = 0) =>
+        s.G.Attention(s.F([1, 3, 1, 1], 1, 0, 0), s.F([1, 3, 1, 1], 0, Ln3, 0), s.F([1, 3, 1, 1], 4, 8, -3), mask, scale: 1, maskInput: fourth, window: window);
 
     private static HandCase Case<T>(string name, Func<HandScene, Value> build, params float[] expected) where T : Op => new(name, typeof(T), build, expected);
 }

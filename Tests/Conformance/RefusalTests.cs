@@ -38,6 +38,18 @@ public sealed class RefusalTests(string name)
         Assert.That(plan.Output("result").Floats.ToArray(), Is.EqualTo(new float[] { 2, 4, 6 }));
     }
 
+    [TestCase(AttentionMask.Full, 3, 0f)]
+    [TestCase(AttentionMask.Causal, -1, 0f)]
+    [TestCase(AttentionMask.Causal, 0, -1f)]
+    [TestCase(AttentionMask.Causal, 0, float.PositiveInfinity)]
+    [TestCase(AttentionMask.Causal, 0, float.NaN)]
+    public void Windows_and_caps_without_meaning_are_refused_when_recorded(AttentionMask mask, int window, float cap)
+    {
+        var g = new GraphBuilder();
+        Value x = g.Input("x", DType.F32, 1, 2, 1, 4);
+        Assert.That(() => g.Attention(x, x, x, mask, window: window, softCap: cap), Throws.InstanceOf<ShapeMismatchException>().With.Message.Contains(window == 0 ? "soft cap" : "window"));
+    }
+
     [Test]
     public void Missing_weight_is_named_with_the_file()
     {

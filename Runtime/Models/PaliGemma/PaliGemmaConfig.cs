@@ -29,12 +29,12 @@ public sealed record PaliGemmaConfig
     public static PaliGemmaConfig Read(ConfigReader json)
     {
         json.OneOf("model_type", null, "paligemma");
-        ConfigReader vision = json.Child("vision_config"), text = json.Child("text_config");
+        ConfigReader vision = json.Child("vision_config");
         vision.Require("vision_use_head", false);
         var config = new PaliGemmaConfig
         {
             Vision = VitConfig.Siglip(vision),
-            Decoder = GemmaConfig.FromJson(text),
+            Decoder = GemmaConfig.FromJson(json.Child("text_config")),
             ImageToken = json.Int(json.Has("image_token_id") ? "image_token_id" : "image_token_index", 1, (1 << 20) - 1, 257_152),
             BeginToken = json.Int("bos_token_id", 0, (1 << 20) - 1, 2),
             EndToken = json.Int("eos_token_id", 0, (1 << 20) - 1, 1),
@@ -48,8 +48,6 @@ public sealed record PaliGemmaConfig
             throw json.Fault("projection_dim", $"differs from the decoder's width {width}: the picture rows would not fit.");
         if (vision.Int("projection_dim", 1, 32_768, width) != width)
             throw vision.Fault("projection_dim", $"differs from the decoder's width {width}: the picture rows would not fit.");
-        if (text.Int("num_image_tokens", 1, 1 << 20, config.ImageRows) != config.ImageRows)
-            throw text.Fault("num_image_tokens", $"differs from the {config.ImageRows} rows that the picture's side and patch give.");
         return config;
     }
 }

@@ -88,25 +88,28 @@ public static class PaliGemmaMapping
     public static IReadOnlyDictionary<string, HostTensor> Read(
         IWeightSource file, PaliGemmaConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default)
     {
-        IWeightSource shown = Published(file, config);
+        IWeightSource shown = Published(file);
+        CheckTied(shown);
         return CheckpointMapping.Read(shown, Rename, Tensors(config), Unused(config), reading, cancellationToken);
     }
 
     /// <summary>Tensors that files may hold and no graph reads: an output layer that is the embedding once more.</summary>
     internal static IReadOnlyList<WeightSpec> Unused(PaliGemmaConfig config) => [(Output, new Shape(config.Decoder.VocabularySize, config.Decoder.Width))];
 
-    /// <summary>The file under published names, its output layer compared with the embedding.</summary>
-    internal static IWeightSource Published(IWeightSource file, PaliGemmaConfig config)
+    /// <summary>The file under published names and axes: itself, or big_vision's arrays turned as they are read. It does not own the file.</summary>
+    /// <exception cref="CheckpointException">An array has other axes than its place needs, or stands twice in the file.</exception>
+    public static IWeightSource Published(IWeightSource file)
     {
-        FlaxRule[] norms = config.Decoder.HasPostNorms ? SecondNorms : FirstNorms;
-        IWeightSource shown = FlaxWeights.Show(file, FlaxRules,
+        ArgumentNullException.ThrowIfNull(file);
+        // One array's name means another norm in either generation; the second has norms the first lacks.
+        bool second = file.Tensors.Keys.Any(n => n.EndsWith("llm/layers/post_ffw_norm/scale", StringComparison.Ordinal));
+        return FlaxWeights.Show(file, FlaxRules,
             new FlaxBlocks("img/Transformer/encoderblock", "vision_tower.encoder.layers.", FlaxWeights.VitBlock),
-            new FlaxBlocks("llm/layers", "language_model.layers.", [.. GemmaBlock, .. norms]));
-        CheckTied(shown);
-        return shown;
+            new FlaxBlocks("llm/layers", "language_model.layers.", [.. GemmaBlock, .. second ? SecondNorms : FirstNorms]));
     }
 
-    private static void CheckTied(IWeightSource file)
+    /// <summary>Refuses an output layer that differs from the embedding.</summary>
+    internal static void CheckTied(IWeightSource file)
     {
         if (file.Tensors.Keys.FirstOrDefault(n => Rename(n) == Output) is not { } output)
             return;

@@ -90,8 +90,9 @@ public static class SiglipMapping
         IWeightSource file, VitConfig config, WeightReading? reading = null, CancellationToken cancellationToken = default) =>
         CheckpointMapping.Read(Published(file), Rename, VisionTensors(config), null, reading, cancellationToken);
 
-    /// <summary>The file under published names.</summary>
-    internal static IWeightSource Published(IWeightSource file) => FlaxWeights.Show(file, FlaxRules, FlaxLayers);
+    /// <summary>The file under published names and axes: itself, or big_vision's arrays turned as they are read. It does not own the file.</summary>
+    /// <exception cref="CheckpointException">An array has other axes than its place needs, or stands twice in the file.</exception>
+    public static IWeightSource Published(IWeightSource file) => FlaxWeights.Show(file, FlaxRules, FlaxLayers);
 
     private static Value Pixels(GraphBuilder g, VitConfig c) => g.Input("pixels", DType.F32, 1, 3, c.ImageSide, c.ImageSide);
 }

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
-using System.Text;
 using VlmSdk.Tensors;
 using VlmSdk.Weights;
+using static VlmSdk.Tests.Weights.NpzBytes;
 
 namespace VlmSdk.Tests.Weights;
 
@@ -205,6 +205,35 @@ public sealed class NpzTests
     }
 
     [Test]
+    public void A_stack_larger_than_memory_is_read_in_blocks()
+    {
+        // A sparse file: of its three gibibytes only the ends take room on the disk.
+        const int Blocks = 3072, Block = 1 << 20;
+        using var folder = new TemporaryFolder();
+        string path = folder.At("large.npz");
+        byte[] array = Array("|u1", $"({Blocks}, {Block})", []);
+        byte[] zip = Zip(false, ("a", array));
+        int end = zip.Length - 22, first = (int)BinaryPrimitives.ReadUInt32LittleEndian(zip.AsSpan(end + 16));
+        long size = array.Length + (long)Blocks * Block;
+        byte[] tail = zip[first..];
+        BinaryPrimitives.WriteUInt32LittleEndian(tail.AsSpan(20), (uint)size);
+        BinaryPrimitives.WriteUInt32LittleEndian(tail.AsSpan(24), (uint)size);
+        BinaryPrimitives.WriteUInt32LittleEndian(tail.AsSpan(tail.Length - 6), (uint)(first + (long)Blocks * Block));
+        using (FileStream stream = File.Create(path))
+        {
+            stream.Write(zip.AsSpan(0, first));
+            stream.Position += (long)Blocks * Block - 3;
+            stream.Write([7, 8, 9]);
+            stream.Write(tail);
+        }
+        using NpzFile file = NpzFile.Open(path);
+        HostTensor last = file.ReadBlock("a", 1, Blocks - 1);
+        Assert.That(last.Shape, Is.EqualTo(new Shape(Block)));
+        Assert.That(last.Data[^3..].ToArray(), Is.EqualTo(new byte[] { 7, 8, 9 }));
+        Assert.That(Assert.Throws<CheckpointException>(() => file.Read("a"))!.Entry, Is.EqualTo("a"));
+    }
+
+    [Test]
     public void Files_are_opened_by_their_extension()
     {
         using var folder = new TemporaryFolder();
@@ -225,27 +254,6 @@ public sealed class NpzTests
         Assert.That(e.Message, Does.StartWith("mem: ").And.Contains(named).And.EndsWith("."));
         if (member is not null)
             Assert.That(e.Entry, Does.StartWith(member), named);
-    }
-
-    private static byte[] Zip(bool deflated, params (string Name, byte[] Bytes)[] members)
-    {
-        using var stream = new MemoryStream();
-        using (var zip = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
-            foreach ((string name, byte[] bytes) in members)
-            {
-                using Stream entry = zip.CreateEntry(name + ".npy", deflated ? CompressionLevel.Optimal : CompressionLevel.NoCompression).Open();
-                entry.Write(bytes);
-            }
-        return stream.ToArray();
-    }
-
-    private static byte[] Array(string descr, string shape, ReadOnlySpan<byte> data) =>
-        Member($"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}", data);
-
-    private static byte[] Member(string header, ReadOnlySpan<byte> data)
-    {
-        byte[] text = Encoding.Latin1.GetBytes(header.PadRight(header.Length + 63 - (10 + header.Length) % 64) + "\n");
-        return [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)text.Length), .. text, .. data];
     }
 
     private static byte[] Floats() => MemoryMarshal.AsBytes(Numbers.AsSpan()).ToArray();
