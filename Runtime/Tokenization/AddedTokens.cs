@@ -80,7 +80,7 @@ internal sealed class AddedTokenSplitter
     private static bool BeginsWithWord(ReadOnlySpan<char> text) => !text.IsEmpty && IsWord(TextRepair.RuneAt(text, 0));
 
     // \w: alphabetic characters (circled letters among them), marks, decimal digits, connectors and joiners.
-    private static bool IsWord(Rune rune) => Rune.IsLetter(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.LetterNumber
+    internal static bool IsWord(Rune rune) => Rune.IsLetter(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.LetterNumber
         or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark
         or UnicodeCategory.DecimalDigitNumber or UnicodeCategory.ConnectorPunctuation ||
         rune.Value is 0x200C or 0x200D or (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149)

@@ -2,28 +2,24 @@ using System.Text;
 
 namespace VlmSdk.Tokenization;
 
-/// <summary>Where a Metaspace pre-tokenizer puts its mark before a segment.</summary>
-internal enum MarkPrefix { Never, First, Always }
-
 /// <summary>
 /// Byte-pair encoding by ranked merges over characters, as tokenizer.json files have it that were converted from
 /// SentencePiece: characters without a token become byte tokens, or one unknown token a run. Immutable and thread-safe.
 /// </summary>
 public sealed class CharacterBpeTokenizer : VocabularyTokenizer
 {
-    private const char Mark = '\u2581';
-
     private readonly MergeTable _merges;
     private readonly Dictionary<Rune, int> _characters = [];
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _spans;
     private readonly int[] _byteIds = new int[256];
+    private readonly MarkedSplitter _splitter;
     private readonly Options _options;
 
     internal CharacterBpeTokenizer(
-        TokenizerVocabulary vocabulary, IReadOnlyList<(string Left, string Right)> merges, Options options, TextRules rules,
-        IEnumerable<AddedToken> added, ITextNormalizer? normalizer)
-        : base(vocabulary, rules, added, normalizer, id => Piece(vocabulary, id))
+        TokenizerVocabulary vocabulary, IReadOnlyList<(string Left, string Right)> merges, Options options, IEnumerable<AddedToken> added, JsonTokenizerParts parts)
+        : base(vocabulary, parts.Rules, added, parts.Normalizer, id => parts.Piece(vocabulary, id))
     {
+        _splitter = parts.MarkedSplitter;
         _options = options;
         _merges = new MergeTable(vocabulary, merges);
         _spans = vocabulary.Ids.GetAlternateLookup<ReadOnlySpan<char>>();
@@ -43,13 +39,8 @@ public sealed class CharacterBpeTokenizer : VocabularyTokenizer
 
     private protected override void EncodeText(ReadOnlySpan<char> text, bool first, List<int> ids)
     {
-        if (_options.Prefix is MarkPrefix prefix)
-        {
-            string marked = text.ToString().Replace(' ', Mark);
-            text = (prefix == MarkPrefix.Always || (prefix == MarkPrefix.First && first)) && marked[0] != Mark ? Mark + marked : marked;
-        }
-        foreach ((int start, int length) in _options.Splitter.Split(text))
-            EncodePiece(text.Slice(start, length), ids);
+        foreach (ReadOnlyMemory<char> piece in _splitter.Split(text, first))
+            EncodePiece(piece.Span, ids);
     }
 
     private void EncodePiece(ReadOnlySpan<char> piece, List<int> ids)
@@ -85,12 +76,6 @@ public sealed class CharacterBpeTokenizer : VocabularyTokenizer
         new MergeQueue<MergeTable>(_merges, [.. symbols], symbols.Count).Run(ids);
     }
 
-    private static (byte[] Bytes, TokenPieceKind Kind) Piece(TokenizerVocabulary vocabulary, int id) => vocabulary.Types[id] switch
-    {
-        TokenType.Byte => ([ByteSpelling.Parse(vocabulary.Tokens[id])!.Value], TokenPieceKind.Bytes),
-        var type => (Encoding.UTF8.GetBytes(vocabulary.Tokens[id].Replace(Mark, ' ')), type == TokenType.Control ? TokenPieceKind.Control : TokenPieceKind.Text),
-    };
-
     /// <summary>What the file says beside its tables.</summary>
-    internal sealed record Options(PreTokenizer Splitter, MarkPrefix? Prefix, int? UnknownId, bool ByteFallback, bool FusesUnknown, bool WholePieces);
+    internal sealed record Options(int? UnknownId, bool ByteFallback, bool FusesUnknown, bool WholePieces);
 }

@@ -46,13 +46,18 @@ internal sealed class CharacterMap
     }
 
     /// <summary>What the longest key at a place is replaced by; null, with a length of 0, where no key begins.</summary>
-    internal string? Longest(ReadOnlySpan<char> text, int at, out int length)
+    internal string? Longest(ReadOnlySpan<char> text, int at, out int length) => Find(text, at, shortest: false, out length);
+
+    /// <summary>What the shortest key that begins a text is replaced by; null where no key does.</summary>
+    internal string? Shortest(ReadOnlySpan<char> text) => Find(text, 0, shortest: true, out _);
+
+    private string? Find(ReadOnlySpan<char> text, int at, bool shortest, out int length)
     {
         length = 0;
         string? found = null;
         uint node = Offset(_units[0]);
         Span<byte> utf8 = stackalloc byte[4];
-        for (int end = at; end < text.Length;)
+        for (int end = at; end < text.Length && !(shortest && found is not null);)
         {
             Rune rune = TextRepair.RuneAt(text, end);
             bool leaf = false;

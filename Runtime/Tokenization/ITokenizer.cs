@@ -79,6 +79,8 @@ public enum LeadingSpace
     OfEachPieceBeforeText,
     /// <summary>One of the joined text.</summary>
     OfText,
+    /// <summary>All of the first token that is shown, as the Metaspace decoder of tokenizer.json has it.</summary>
+    AllOfFirstToken,
 }
 
 /// <summary>How the pieces of a vocabulary become text.</summary>

@@ -1,7 +1,7 @@
 namespace VlmSdk.Tokenization;
 
 /// <summary>
-/// Reads <c>tokenizer.json</c>: byte-pair encoding over bytes or over characters with byte fallback. A component of an
+/// Reads <c>tokenizer.json</c>: byte-pair encoding over bytes or over characters, and unigram models. A component of an
 /// unknown kind is refused by name, since leaving one out gives wrong ids in silence.
 /// </summary>
 internal static class JsonTokenizer
@@ -13,8 +13,16 @@ internal static class JsonTokenizer
             return TekkenVocabulary.Read(file, root);
         StrictValue model = root.Field("model");
         StrictValue kind = model.Field("type");
-        if (!kind.IsNull && kind.Text() != "BPE")
-            throw kind.Fault($"is '{kind.Text()}'; this library reads BPE here. For a unigram model use its SentencePiece .model file.");
+        return (kind.IsNull ? "BPE" : kind.Text()) switch
+        {
+            "BPE" => ReadBpe(file, root, model),
+            "Unigram" => ReadUnigram(file, root, model),
+            var other => throw kind.Fault($"is '{other}'; known are BPE and Unigram. For another kind of model use its SentencePiece .model or tiktoken file."),
+        };
+    }
+
+    private static VocabularyTokenizer ReadBpe(string file, StrictValue root, StrictValue model)
+    {
         foreach (string option in new[] { "continuing_subword_prefix", "end_of_word_suffix", "dropout" })
             if (model.Field(option) is { IsNull: false } given && !(given.IsText && given.Text().Length == 0))
                 throw given.Fault("is set, which this library does not read.");
@@ -24,15 +32,45 @@ internal static class JsonTokenizer
         bool fallback = model.Field("byte_fallback").Flag(), whole = model.Field("ignore_merges").Flag();
         var parts = JsonTokenizerParts.Read(root);
         AddedToken[] added = ReadAdded(root.Field("added_tokens"));
-        TokenizerVocabulary vocabulary = ReadVocabulary(file, model.Field("vocab"), added, fallback, root.Field("post_processor"));
+        StrictValue table = model.Field("vocab");
+        TokenizerVocabulary vocabulary = ReadVocabulary(file, table, table.Fields().Select(f => (f.Name, f.Value.Number())), added, fallback, root.Field("post_processor"));
         List<(string, string)> merges = ReadMerges(model.Field("merges"));
         int? unknownId = null;
         if (unknown is not null)
             unknownId = vocabulary.Ids.TryGetValue(unknown, out int id) ? id : throw unknownName.Fault($"is '{unknown}', which no token spells.");
         if (parts.IsByteLevel)
             return new ByteLevelBpeTokenizer(vocabulary, merges, parts.Splitter, whole, added, parts.Normalizer);
-        var options = new CharacterBpeTokenizer.Options(parts.Splitter, parts.Prefix, unknownId, fallback, model.Field("fuse_unk").Flag(), whole);
-        return new CharacterBpeTokenizer(vocabulary, merges, options, parts.Rules, added, parts.Normalizer);
+        var options = new CharacterBpeTokenizer.Options(unknownId, fallback, model.Field("fuse_unk").Flag(), whole);
+        return new CharacterBpeTokenizer(vocabulary, merges, options, added, parts);
+    }
+
+    private static UnigramTokenizer ReadUnigram(string file, StrictValue root, StrictValue model)
+    {
+        bool fallback = model.Field("byte_fallback").Flag();
+        var parts = JsonTokenizerParts.Read(root);
+        if (parts.IsByteLevel)
+            throw root.Field("pre_tokenizer").Fault("is of kind ByteLevel, which no unigram model has here.");
+        var pieces = new List<string>();
+        var scores = new List<double>();
+        StrictValue table = model.Field("vocab");
+        foreach (StrictValue entry in table.Items())
+        {
+            StrictValue[] pair = [.. entry.Items()];
+            if (pair.Length != 2)
+                throw entry.Fault("must be a spelling and its score.");
+            if (pieces.Count == TokenizerVocabulary.MaxTokens)
+                throw table.Fault($"has more than the {TokenizerVocabulary.MaxTokens} pieces accepted.");
+            pieces.Add(pair[0].Text());
+            scores.Add(pair[1].Real());
+        }
+        if (pieces.Count == 0)
+            throw table.Fault("is empty.");
+        StrictValue unknown = model.Field("unk_id");
+        if (unknown.IsNull || (uint)unknown.Number() >= (uint)pieces.Count)
+            throw unknown.Fault($"must be the id of one of the {pieces.Count} pieces, for what no piece spells.");
+        AddedToken[] added = ReadAdded(root.Field("added_tokens"));
+        TokenizerVocabulary vocabulary = ReadVocabulary(file, table, pieces.Select((piece, id) => (piece, id)), added, fallback, root.Field("post_processor"));
+        return new UnigramTokenizer(vocabulary, scores, unknown.Number(), fallback, added, parts);
     }
 
     private static AddedToken[] ReadAdded(StrictValue list)
@@ -61,12 +99,12 @@ internal static class JsonTokenizer
         return [.. tokens];
     }
 
-    private static TokenizerVocabulary ReadVocabulary(string file, StrictValue table, AddedToken[] added, bool fallback, StrictValue post)
+    private static TokenizerVocabulary ReadVocabulary(
+        string file, StrictValue table, IEnumerable<(string Spelling, int Id)> entries, AddedToken[] added, bool fallback, StrictValue post)
     {
         var spellings = new Dictionary<int, string>();
-        foreach ((string spelling, StrictValue value) in table.Fields())
+        foreach ((string spelling, int id) in entries)
         {
-            int id = value.Number();
             if (id is < 0 or >= TokenizerVocabulary.MaxTokens)
                 throw table.Fault($"gives '{spelling}' the id {id}; ids run from 0 to {TokenizerVocabulary.MaxTokens - 1}.");
             if (!spellings.TryAdd(id, spelling))

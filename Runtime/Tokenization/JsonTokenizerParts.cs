@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace VlmSdk.Tokenization;
 
 /// <summary>The components of a <c>tokenizer.json</c> around its model: normaliser, pre-tokenizers, decoders, template.</summary>
@@ -6,6 +8,8 @@ internal sealed class JsonTokenizerParts
     private const string Mark = "\u2581";
 
     private readonly List<PreTokenizerStage> _stages = [];
+    private MarkPrefix? _prefix;
+    private bool _cutsMarks;
 
     private JsonTokenizerParts() { }
 
@@ -16,8 +20,24 @@ internal sealed class JsonTokenizerParts
     /// <summary>Whether the model works on the byte alphabet.</summary>
     internal bool IsByteLevel { get; private set; }
 
-    /// <summary>Where Metaspace puts its mark; null without Metaspace.</summary>
-    internal MarkPrefix? Prefix { get; private set; }
+    /// <summary>The pre-tokenizers of a model on characters.</summary>
+    internal MarkedSplitter MarkedSplitter => new(Splitter, _prefix, _cutsMarks);
+
+    /// <summary>What a token of a model on characters adds to a text.</summary>
+    internal (byte[] Bytes, TokenPieceKind Kind) Piece(TokenizerVocabulary vocabulary, int id)
+    {
+        string token = vocabulary.Tokens[id];
+        if (DecodesBytes && vocabulary.Types[id] == TokenType.Byte)
+            return ([ByteSpelling.Parse(token)!.Value], TokenPieceKind.Bytes);
+        return (Encoding.UTF8.GetBytes(MarksAreSpaces ? token.Replace(Mark, " ", StringComparison.Ordinal) : token),
+            vocabulary.Types[id] == TokenType.Control ? TokenPieceKind.Control : TokenPieceKind.Text);
+    }
+
+    /// <summary>Whether U+2581 becomes a space when tokens become text.</summary>
+    internal bool MarksAreSpaces { get; private set; }
+
+    /// <summary>Whether byte tokens become bytes when tokens become text, rather than their spelling.</summary>
+    internal bool DecodesBytes { get; private set; }
 
     internal TextRules Rules { get; private set; } = new() { Invalid = InvalidBytes.WholeRun };
 
@@ -27,7 +47,10 @@ internal sealed class JsonTokenizerParts
         foreach (StrictValue stage in Flatten(root.Field("pre_tokenizer"), "pretokenizers"))
             parts.ReadStage(stage);
         bool byteLevel = false;
-        foreach (StrictValue decoder in Flatten(root.Field("decoder"), "decoders"))
+        StrictValue[] decoders = [.. Flatten(root.Field("decoder"), "decoders")];
+        if (decoders.Length == 0)
+            throw root.Field("decoder").Fault("is missing, so that it is not said how tokens become text.");
+        foreach (StrictValue decoder in decoders)
             byteLevel |= parts.ReadDecoder(decoder);
         if (byteLevel != parts.IsByteLevel)
             throw root.Field("decoder").Fault($"is {(byteLevel ? "" : "not ")}of kind ByteLevel, unlike the pre_tokenizer; both must be, or none.");
@@ -43,8 +66,13 @@ internal sealed class JsonTokenizerParts
             string kind = processor.Field("type").Text();
             if (kind == "ByteLevel")
                 continue;
+            if (kind is "RobertaProcessing" or "BertProcessing")
+            {
+                (begin, end) = (Second(processor.Field("cls"), vocabulary), Second(processor.Field("sep"), vocabulary));
+                continue;
+            }
             if (kind != "TemplateProcessing")
-                throw Unknown(processor, kind, "ByteLevel, TemplateProcessing and Sequence");
+                throw Unknown(processor, kind, "ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing and Sequence");
             bool behind = false;
             StrictValue single = processor.Field("single");
             foreach (StrictValue item in single.Items())
@@ -73,6 +101,11 @@ internal sealed class JsonTokenizerParts
         return (begin, end);
     }
 
+    // The id of a pair of spelling and id.
+    private static int Second(StrictValue pair, TokenizerVocabulary vocabulary) => pair.Items().ToArray() is [_, var id] && (uint)id.Number() < (uint)vocabulary.Tokens.Count
+        ? id.Number()
+        : throw pair.Fault("must be a spelling and an id of the vocabulary.");
+
     private static ITextNormalizer? ReadNormalizer(StrictValue value)
     {
         ITextNormalizer[] parts = [.. Flatten(value, "normalizers").Select(One)];
@@ -84,26 +117,53 @@ internal sealed class JsonTokenizerParts
             switch (kind)
             {
                 case "NFC":
-                    return CanonicalComposition.Instance;
+                    return UnicodeNormalizer.Nfc;
+                case "NFD":
+                    return UnicodeNormalizer.Nfd;
+                case "NFKC":
+                    return UnicodeNormalizer.Nfkc;
+                case "NFKD":
+                    return UnicodeNormalizer.Nfkd;
                 case "Lowercase":
                     return new LowercaseNormalizer();
+                case "Strip":
+                    return new StripNormalizer(part.Field("strip_left").Flag(), part.Field("strip_right").Flag());
+                case "StripAccents":
+                    return new StripAccentsNormalizer();
                 case "Prepend":
                     return new PrependNormalizer(part.Field("prepend").Text());
                 case "Replace":
-                    StrictValue sought = part.Field("pattern").Field("String");
-                    if (sought.IsNull || sought.Text().Length == 0)
-                        throw part.Fault("replaces by an expression; only a fixed spelling is read.");
-                    return new ReplaceNormalizer(sought.Text(), part.Field("content").Text());
+                    return new ReplaceNormalizer(ReadPattern(part), part.Field("content").Text());
+                case "Precompiled":
+                    return new PrecompiledNormalizer(ReadMap(part.Field("precompiled_charsmap")));
                 default:
-                    throw Unknown(part, kind, "NFC, Lowercase, Prepend, Replace and Sequence");
+                    throw Unknown(part, kind, "NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, Replace, Precompiled and Sequence");
             }
         }
+    }
+
+    private static CharacterMap ReadMap(StrictValue value)
+    {
+        string text = value.Text();
+        var bytes = new byte[text.Length];
+        return Convert.TryFromBase64String(text, bytes, out int length)
+            ? new CharacterMap(bytes.AsSpan(0, length), fault => value.Fault($"{fault} Download the file again."))
+            : throw value.Fault("is no base64.");
+    }
+
+    // What a component seeks: an expression, or a fixed spelling.
+    private static TextFinder ReadPattern(StrictValue part)
+    {
+        StrictValue text = part.Field("pattern").Field("String"), regex = part.Field("pattern").Field("Regex");
+        if (!text.IsNull)
+            return text.Text().Length > 0 ? new MatchFinder(text.Text()) : throw text.Fault("is empty.");
+        return TextFinder.Of(regex.Text()) ?? throw regex.Fault($"is '{regex.Text()}', an expression this library cannot read.");
     }
 
     private void ReadStage(StrictValue stage)
     {
         string kind = stage.Field("type").Text();
-        if (IsByteLevel || Prefix is not null)
+        if (IsByteLevel || _prefix is not null)
             throw stage.Fault($"'{kind}' stands behind ByteLevel or Metaspace, which must come last.");
         switch (kind)
         {
@@ -112,50 +172,60 @@ internal sealed class JsonTokenizerParts
                     throw stage.Fault("has add_prefix_space, which this library does not read.");
                 IsByteLevel = true;
                 if (stage.Field("use_regex").Flag(whenMissing: true))
-                    _stages.Add(PreTokenizer.StageOf(WordPatterns.Gpt2Expression)!);
+                    _stages.Add(new PreTokenizerStage(new MatchFinder(WordPatterns.Gpt2)));
                 break;
             case "Digits":
-                _stages.Add(stage.Field("individual_digits").Flag() ? new MatchStage(WordPatterns.OneDigit) : PreTokenizer.StageOf(@"\p{N}+")!);
+                _stages.Add(new PreTokenizerStage(new MatchFinder(Rune.IsNumber),
+                    stage.Field("individual_digits").Flag() ? SplitBehavior.Isolated : SplitBehavior.Contiguous));
                 break;
             case "Split":
-                _stages.Add(ReadSplit(stage));
+                _stages.Add(new PreTokenizerStage(ReadPattern(stage), ReadBehavior(stage.Field("behavior"), null), stage.Field("invert").Flag()));
+                break;
+            case "WhitespaceSplit":
+                _stages.Add(new PreTokenizerStage(new MatchFinder(Rune.IsWhiteSpace), SplitBehavior.Removed));
+                break;
+            case "Whitespace":
+                _stages.Add(new PreTokenizerStage(new MatchFinder(WordPatterns.WordOrSymbols), SplitBehavior.Removed, inverted: true));
+                break;
+            case "Punctuation":
+                _stages.Add(new PreTokenizerStage(new MatchFinder(WordPatterns.IsPunctuation), ReadBehavior(stage.Field("behavior"), SplitBehavior.Isolated)));
+                break;
+            case "CharDelimiterSplit":
+                _stages.Add(new PreTokenizerStage(new MatchFinder(stage.Field("delimiter").Text()), SplitBehavior.Removed));
                 break;
             case "Metaspace":
                 ReadMetaspace(stage);
                 break;
             default:
-                throw Unknown(stage, kind, "ByteLevel, Digits, Split, Metaspace and Sequence");
+                throw Unknown(stage, kind, "ByteLevel, Digits, Split, Whitespace, WhitespaceSplit, Punctuation, CharDelimiterSplit, Metaspace and Sequence");
         }
     }
 
-    private static PreTokenizerStage ReadSplit(StrictValue stage)
-    {
-        StrictValue behavior = stage.Field("behavior"), regex = stage.Field("pattern").Field("Regex"), text = stage.Field("pattern").Field("String");
-        if (stage.Field("invert").Flag())
-            throw stage.Fault("has invert, which this library does not read.");
-        if (behavior.Text() == "MergedWithPrevious" && regex.IsNull && text.Text() is [var mark])
-            return new CutStage(mark, behind: true);
-        if (behavior.Text() != "Isolated" || regex.IsNull)
-            throw behavior.Fault($"is '{behavior.Text()}'; this library reads Isolated with a Regex and MergedWithPrevious with a single character.");
-        return PreTokenizer.StageOf(regex.Text()) ?? throw regex.Fault($"is '{regex.Text()}', an expression this library cannot read.");
-    }
+    private static SplitBehavior ReadBehavior(StrictValue value, SplitBehavior? whenMissing) =>
+        value.IsNull && whenMissing is { } usual ? usual
+        : Enum.TryParse(value.Text(), out SplitBehavior behavior) && Enum.IsDefined(behavior) && !char.IsAsciiDigit(value.Text()[0]) ? behavior
+        : throw value.Fault($"is '{value.Text()}'; known are {string.Join(", ", Enum.GetNames<SplitBehavior>())}.");
 
     private void ReadMetaspace(StrictValue stage)
     {
-        StrictValue replacement = stage.Field("replacement"), scheme = stage.Field("prepend_scheme");
+        _prefix = ReadScheme(stage);
+        _cutsMarks = stage.Field("split").Flag(whenMissing: true);
+    }
+
+    private static MarkPrefix ReadScheme(StrictValue metaspace)
+    {
+        StrictValue replacement = metaspace.Field("replacement"), scheme = metaspace.Field("prepend_scheme");
         if (replacement.Text() != Mark)
             throw replacement.Fault($"is '{replacement.Text()}'; only U+2581 is read.");
         // Before there were schemes, a flag chose between always and never.
-        string name = scheme.IsNull ? (stage.Field("add_prefix_space").Flag(whenMissing: true) ? "always" : "never") : scheme.Text();
-        Prefix = name switch
+        string name = scheme.IsNull ? (metaspace.Field("add_prefix_space").Flag(whenMissing: true) ? "always" : "never") : scheme.Text();
+        return name switch
         {
             "always" => MarkPrefix.Always,
             "first" => MarkPrefix.First,
             "never" => MarkPrefix.Never,
             _ => throw scheme.Fault($"is '{name}'; known are always, first and never."),
         };
-        if (stage.Field("split").Flag(whenMissing: true))
-            _stages.Add(new CutStage(Mark[0], behind: false));
     }
 
     // True for the byte-level decoder.
@@ -166,9 +236,18 @@ internal sealed class JsonTokenizerParts
         {
             case "ByteLevel":
                 return true;
-            case "ByteFallback" or "Fuse":
+            case "Fuse":
+                return false;
+            case "ByteFallback":
+                DecodesBytes = true;
+                return false;
+            case "Metaspace":
+                MarksAreSpaces = true;
+                if (ReadScheme(decoder) != MarkPrefix.Never)
+                    Rules = Rules with { Dropped = LeadingSpace.AllOfFirstToken };
                 return false;
             case "Replace" when decoder.Field("content").Text() == " " && decoder.Field("pattern").Field("String").Text() == Mark:
+                MarksAreSpaces = true;
                 return false;
             case "Strip" when decoder.Field("content").Text() == " " && decoder.Field("start").Number() is 0 or 1 && decoder.Field("stop").Number() == 0:
                 if (decoder.Field("start").Number() == 1)
@@ -177,7 +256,7 @@ internal sealed class JsonTokenizerParts
             case "Replace" or "Strip":
                 throw decoder.Fault($"the decoder '{kind}' is set up in a way this library does not read.");
             default:
-                throw Unknown(decoder, kind, "ByteLevel, ByteFallback, Fuse, Replace, Strip and Sequence");
+                throw Unknown(decoder, kind, "ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip and Sequence");
         }
     }
 

@@ -36,34 +36,23 @@ public sealed class PreTokenizer
     /// <summary>The splitting of a name in <c>tokenizer.ggml.pre</c>, or null when it is none of <see cref="Names"/>.</summary>
     public static PreTokenizer? Find(string name) => name switch
     {
-        "gpt-2" or "mpt" => new(name, false, false, new MatchStage(WordPatterns.Gpt2)),
+        "gpt-2" or "mpt" => new(name, false, false, Stage(WordPatterns.Gpt2)),
         "smollm" or "starcoder" or "refact" or "command-r" =>
-            new(name, false, false, new MatchStage(WordPatterns.OneDigit), new MatchStage(WordPatterns.Gpt2)),
-        "llama-bpe" or "llama3" or "pixtral" => new(name, true, true, new MatchStage((text, at) => WordPatterns.Llama3(text, at, digits: 3))),
-        "qwen2" => new(name, false, false, new MatchStage((text, at) => WordPatterns.Llama3(text, at, digits: 1))),
-        "tekken" => new(name, true, false, new MatchStage(WordPatterns.Tekken)),
+            new(name, false, false, Stage(WordPatterns.OneDigit), Stage(WordPatterns.Gpt2)),
+        "llama-bpe" or "llama3" or "pixtral" => new(name, true, true, Stage((text, at) => WordPatterns.Llama3(text, at, digits: 3))),
+        "qwen2" => new(name, false, false, Stage((text, at) => WordPatterns.Llama3(text, at, digits: 1))),
+        "tekken" => new(name, true, false, Stage(WordPatterns.Tekken)),
         "deepseek-llm" => new(name, false, false,
-            new MatchStage(DeepSeekPatterns.Newline), new MatchStage(DeepSeekPatterns.Letters), new MatchStage(DeepSeekPatterns.Punctuation),
-            new TrailingSpaceStage(), new MatchStage(DeepSeekPatterns.Ideographs), new MatchStage(WordPatterns.OneDigit)),
+            Stage(DeepSeekPatterns.Newline), Stage(DeepSeekPatterns.Letters), Stage(DeepSeekPatterns.Punctuation),
+            new PreTokenizerStage(new TrailingSpaceFinder()), Stage(DeepSeekPatterns.Ideographs), Stage(WordPatterns.OneDigit)),
         _ => null,
     };
 
     /// <summary>The splitting by one regular expression, or null when it is not one this library reads.</summary>
     internal static PreTokenizer? FromPattern(string pattern) =>
-        StageOf(pattern) is { } stage ? new(pattern, false, false, stage) : null;
+        TextFinder.Of(pattern) is { } finder ? new(pattern, false, false, new PreTokenizerStage(finder)) : null;
 
-    /// <summary>The stage that splits at the matches of an expression; null when it cannot be read.</summary>
-    internal static PreTokenizerStage? StageOf(string pattern) => pattern switch
-    {
-        WordPatterns.Gpt2Expression => new MatchStage(WordPatterns.Gpt2),
-        WordPatterns.Llama3Expression => new MatchStage((text, at) => WordPatterns.Llama3(text, at, digits: 3)),
-        WordPatterns.Qwen2Expression => new MatchStage((text, at) => WordPatterns.Llama3(text, at, digits: 1)),
-        WordPatterns.TekkenExpression => new MatchStage(WordPatterns.Tekken),
-        @"\s+$" => new TrailingSpaceStage(),
-        _ => SplitPattern.TryParse(pattern) is { } other ? new MatchStage(other.Match) : null,
-    };
-
-    /// <summary>The pieces of a text, in order and without gaps, as start and length.</summary>
+    /// <summary>The pieces of a text, in order, as start and length; without gaps unless a stage removes text.</summary>
     internal List<(int Start, int Length)> Split(ReadOnlySpan<char> text)
     {
         var pieces = new List<(int Start, int Length)>();
@@ -78,72 +67,117 @@ public sealed class PreTokenizer
         }
         return pieces;
     }
-}
 
-/// <summary>One splitting of a chain. It sees each piece as a text of its own.</summary>
-internal abstract class PreTokenizerStage
-{
-    /// <summary>Adds the parts of a piece that begins at <paramref name="offset"/> of the whole text.</summary>
-    internal abstract void Split(ReadOnlySpan<char> piece, int offset, List<(int Start, int Length)> parts);
+    private static PreTokenizerStage Stage(Matcher match) => new(new MatchFinder(match));
 }
 
 /// <summary>Length of the match that begins at a place, 0 for none.</summary>
 internal delegate int Matcher(ReadOnlySpan<char> text, int at);
 
-/// <summary>Splits at the matches of an expression.</summary>
-internal sealed class MatchStage(Matcher match) : PreTokenizerStage
+/// <summary>What a stage does with the matches it finds.</summary>
+internal enum SplitBehavior
 {
-    internal override void Split(ReadOnlySpan<char> piece, int offset, List<(int Start, int Length)> parts)
-    {
-        int gap = 0;
-        for (int at = 0; at < piece.Length;)
-        {
-            int length = match(piece, at);
-            if (length == 0)
-            {
-                at += TextRepair.RuneAt(piece, at).Utf16SequenceLength;
-                continue;
-            }
-            if (at > gap)
-                parts.Add((offset + gap, at - gap));
-            parts.Add((offset + at, length));
-            gap = at += length;
-        }
-        if (gap < piece.Length)
-            parts.Add((offset + gap, piece.Length - gap));
-    }
+    /// <summary>Matches and the text between them are pieces.</summary>
+    Isolated,
+    /// <summary>Matches are left out.</summary>
+    Removed,
+    /// <summary>The first of several matches in a row ends the piece before it.</summary>
+    MergedWithPrevious,
+    /// <summary>The last of several matches in a row begins the piece behind it.</summary>
+    MergedWithNext,
+    /// <summary>Matches in a row are one piece.</summary>
+    Contiguous,
 }
 
-/// <summary>Cuts behind, or before, each occurrence of a character.</summary>
-internal sealed class CutStage(char mark, bool behind) : PreTokenizerStage
+/// <summary>One splitting of a chain. It sees each piece as a text of its own.</summary>
+/// <param name="finder">Finds the matches.</param>
+/// <param name="behavior">What becomes of them.</param>
+/// <param name="inverted">The text between matches counts as matches, and the other way round.</param>
+internal sealed class PreTokenizerStage(TextFinder finder, SplitBehavior behavior = SplitBehavior.Isolated, bool inverted = false)
 {
-    internal override void Split(ReadOnlySpan<char> piece, int offset, List<(int Start, int Length)> parts)
+    /// <summary>Adds the parts of a piece that begins at <paramref name="offset"/> of the whole text.</summary>
+    internal void Split(ReadOnlySpan<char> piece, int offset, List<(int Start, int Length)> parts)
     {
-        int begun = 0;
-        for (int at = 0; at < piece.Length; at++)
+        var matches = new List<(int Start, int Length)>();
+        finder.Find(piece, matches);
+        int begun = parts.Count, end = 0;
+        bool afterMatch = false;
+        foreach ((int start, int length) in matches)
         {
-            int cut = behind ? at + 1 : at;
-            if (piece[at] != mark || cut == begun)
-                continue;
-            parts.Add((offset + begun, cut - begun));
-            begun = cut;
+            if (start > end)
+                Add(end, start - end, inverted);
+            Add(start, length, !inverted);
+            end = start + length;
         }
-        if (begun < piece.Length)
-            parts.Add((offset + begun, piece.Length - begun));
-    }
-}
-
-/// <summary>Cuts whitespace off the end (<c>\s+$</c>); its own stage because a match at every place would be quadratic.</summary>
-internal sealed class TrailingSpaceStage : PreTokenizerStage
-{
-    internal override void Split(ReadOnlySpan<char> piece, int offset, List<(int Start, int Length)> parts)
-    {
-        int end = piece.Length;
-        while (end > 0 && Rune.DecodeLastFromUtf16(piece[..end], out Rune last, out int width) == System.Buffers.OperationStatus.Done && Rune.IsWhiteSpace(last))
-            end -= width;
-        if (end > 0)
-            parts.Add((offset, end));
         if (end < piece.Length)
-            parts.Add((offset + end, piece.Length - end));
+            Add(end, piece.Length - end, inverted);
+
+        void Add(int start, int length, bool isMatch)
+        {
+            bool merges = parts.Count > begun && behavior switch
+            {
+                SplitBehavior.MergedWithPrevious => isMatch && !afterMatch,
+                SplitBehavior.MergedWithNext => !isMatch && afterMatch,
+                SplitBehavior.Contiguous => isMatch == afterMatch,
+                _ => false,
+            };
+            if (merges)
+                parts[^1] = (parts[^1].Start, parts[^1].Length + length);
+            else if (!isMatch || behavior != SplitBehavior.Removed)
+                parts.Add((offset + start, length));
+            afterMatch = isMatch;
+        }
+    }
+}
+
+/// <summary>Finds places in text, from left to right and without overlap; none is empty.</summary>
+internal abstract class TextFinder
+{
+    internal abstract void Find(ReadOnlySpan<char> text, List<(int Start, int Length)> matches);
+
+    /// <summary>The finder of a regular expression; null when it cannot be read.</summary>
+    internal static TextFinder? Of(string pattern) => pattern switch
+    {
+        WordPatterns.Gpt2Expression => new MatchFinder(WordPatterns.Gpt2),
+        WordPatterns.Llama3Expression => new MatchFinder((text, at) => WordPatterns.Llama3(text, at, digits: 3)),
+        WordPatterns.Qwen2Expression => new MatchFinder((text, at) => WordPatterns.Llama3(text, at, digits: 1)),
+        WordPatterns.TekkenExpression => new MatchFinder(WordPatterns.Tekken),
+        @"\s+$" => new TrailingSpaceFinder(),
+        _ => SplitPattern.TryParse(pattern) is { } other ? new MatchFinder(other.Match) : null,
+    };
+}
+
+/// <summary>Finds the matches of an expression.</summary>
+internal sealed class MatchFinder(Matcher match) : TextFinder
+{
+    /// <summary>Finds a fixed spelling, not empty.</summary>
+    internal MatchFinder(string spelling) : this((text, at) => text[at..].StartsWith(spelling, StringComparison.Ordinal) ? spelling.Length : 0) { }
+
+    /// <summary>Finds each character of a kind on its own.</summary>
+    internal MatchFinder(Func<Rune, bool> has)
+        : this((text, at) => TextRepair.RuneAt(text, at) is var rune && has(rune) ? rune.Utf16SequenceLength : 0) { }
+
+    internal override void Find(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
+    {
+        for (int at = 0; at < text.Length;)
+        {
+            int length = match(text, at);
+            if (length > 0)
+                matches.Add((at, length));
+            at += length > 0 ? length : TextRepair.RuneAt(text, at).Utf16SequenceLength;
+        }
+    }
+}
+
+/// <summary>Finds whitespace at the end (<c>\s+$</c>); its own finder because a match at every place would be quadratic.</summary>
+internal sealed class TrailingSpaceFinder : TextFinder
+{
+    internal override void Find(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
+    {
+        int end = text.Length;
+        while (end > 0 && Rune.DecodeLastFromUtf16(text[..end], out Rune last, out int width) == System.Buffers.OperationStatus.Done && Rune.IsWhiteSpace(last))
+            end -= width;
+        if (end < text.Length)
+            matches.Add((end, text.Length - end));
     }
 }

@@ -54,6 +54,10 @@ internal readonly struct StrictValue
         ? number
         : throw Fault($"must be a whole number, but is {Shown()}.");
 
+    internal double Real() => _value.ValueKind == JsonValueKind.Number && _value.TryGetDouble(out double number) && double.IsFinite(number)
+        ? number
+        : throw Fault($"must be a finite number, but is {Shown()}.");
+
     internal bool Flag(bool whenMissing = false) => _value.ValueKind switch
     {
         JsonValueKind.True => true,

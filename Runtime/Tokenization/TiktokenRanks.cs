@@ -50,6 +50,6 @@ internal static class TiktokenRanks
         string[] tokens = [.. ranks.Select(ByteAlphabet.Encode), .. QwenControls];
         int[] types = [.. ranks.Select(_ => (int)TokenType.Normal), .. QwenControls.Select(_ => (int)TokenType.Control)];
         var vocabulary = new TokenizerVocabulary(file, tokens, types, "") { EndIds = [ranks.Count, ranks.Count + 2] };
-        return ByteLevelBpeTokenizer.FromRanks(vocabulary, PreTokenizer.Find("qwen2")!, CanonicalComposition.Instance);
+        return ByteLevelBpeTokenizer.FromRanks(vocabulary, PreTokenizer.Find("qwen2")!, UnicodeNormalizer.Nfc);
     }
 }

@@ -30,12 +30,12 @@ public sealed class TokenTextAssembler
         if (!shown)
             return;
         ReadOnlySpan<byte> bytes = piece.Bytes.Span;
-        if (!_begun && bytes is [(byte)' ', ..] && DropsSpaceOf(piece.Kind))
-            bytes = bytes[1..];
+        if (!_begun && DropsSpaceOf(piece.Kind) && (bytes is [(byte)' ', ..] || (_rules.Dropped == LeadingSpace.AllOfFirstToken && bytes.Contains((byte)' '))))
+            bytes = _rules.Dropped == LeadingSpace.AllOfFirstToken ? bytes.ToArray().Where(value => value != ' ').ToArray() : bytes[1..];
         // What ends the search for the dummy prefix: the first token that shows anything, or the first text.
         _begun |= _rules.Dropped switch
         {
-            LeadingSpace.OfText => !piece.Bytes.IsEmpty,
+            LeadingSpace.OfText or LeadingSpace.AllOfFirstToken => !piece.Bytes.IsEmpty,
             LeadingSpace.OfEachPieceBeforeText => !control && !bytes.IsEmpty,
             _ => !control && !piece.Bytes.IsEmpty,
         };
@@ -65,7 +65,7 @@ public sealed class TokenTextAssembler
     private bool DropsSpaceOf(TokenPieceKind kind) => _rules.Dropped switch
     {
         LeadingSpace.Kept => false,
-        LeadingSpace.OfText => true,
+        LeadingSpace.OfText or LeadingSpace.AllOfFirstToken => true,
         _ => kind == TokenPieceKind.Text,
     };
 

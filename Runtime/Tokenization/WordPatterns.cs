@@ -20,6 +20,16 @@ internal static class WordPatterns
         @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|" +
         @"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    /// <summary><c>\w+|[^\w\s]+</c></summary>
+    internal static int WordOrSymbols(ReadOnlySpan<char> text, int at)
+    {
+        int end = Run(text, at, AddedTokenSplitter.IsWord);
+        return (end > at ? end : Run(text, at, rune => !AddedTokenSplitter.IsWord(rune) && !Rune.IsWhiteSpace(rune))) - at;
+    }
+
+    /// <summary>Punctuation of Unicode, and all of ASCII's that is no letter, number or space.</summary>
+    internal static bool IsPunctuation(Rune rune) => Rune.IsPunctuation(rune) || (rune.IsAscii && rune.Value > ' ' && rune.Value != 0x7F && !Rune.IsLetterOrDigit(rune));
+
     /// <summary><c>'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+</c></summary>
     internal static int Gpt2(ReadOnlySpan<char> text, int at)
     {

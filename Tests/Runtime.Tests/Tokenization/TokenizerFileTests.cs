@@ -58,9 +58,9 @@ internal sealed class TokenizerFileTests
         Refused(j => j.Replace("[\"a\",\"b\"]", "\"a b c\"", StringComparison.Ordinal), "two spellings");
         Refused(j => j.Replace("\"special\":true", "\"special\":1", StringComparison.Ordinal), "true or false");
         Refused(j => j.Replace("\"id\":257", "\"id\":256", StringComparison.Ordinal), "256");
-        Refused(j => j.Replace("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFKC\"}", StringComparison.Ordinal), "NFKC");
-        Refused(j => j.Replace("\"post_processor\":null", "\"post_processor\":{\"type\":\"BertProcessing\"}", StringComparison.Ordinal), "BertProcessing");
-        Refused(j => j.Replace("\"pre_tokenizer\":{\"type\":\"ByteLevel\"", "\"pre_tokenizer\":{\"type\":\"Whitespace\"", StringComparison.Ordinal), "Whitespace");
+        Refused(j => j.Replace("\"normalizer\":null", "\"normalizer\":{\"type\":\"BertNormalizer\"}", StringComparison.Ordinal), "BertNormalizer");
+        Refused(j => j.Replace("\"post_processor\":null", "\"post_processor\":{\"type\":\"BertProcessing\"}", StringComparison.Ordinal), "post_processor.cls");
+        Refused(j => j.Replace("\"pre_tokenizer\":{\"type\":\"ByteLevel\"", "\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"", StringComparison.Ordinal), "UnicodeScripts");
         Refused(j => j.Replace("\"decoder\":{\"type\":\"ByteLevel\"", "\"decoder\":{\"type\":\"CTC\"", StringComparison.Ordinal), "CTC");
 
         static void Refused(Func<string, string> damage, string part)
@@ -112,7 +112,7 @@ internal sealed class TokenizerFileTests
     [TestCase("\U00011099\U000110BA", "\U0001109A")]
     [TestCase("plain", "plain")]
     public void Characters_compose(string text, string expected) =>
-        Assert.That(CanonicalComposition.Instance.Normalize(text), Is.EqualTo(expected));
+        Assert.That(UnicodeNormalizer.Nfc.Normalize(text), Is.EqualTo(expected));
 
     [TestCase(@"\s?[a-c\-]+|\p{N}{1,2}|x", "a-b 123xy c", "a-b| |12|3|x|y| c")]
     [TestCase(@"[^\r\n\p{L}\p{N}]?\p{L}+|\s+(?!\S)|\s+", "  ab  \U0001D4B3\U0001F642q", " | ab| | \U0001D4B3|\U0001F642q")]
