@@ -23,6 +23,9 @@ public sealed record VlmCapabilities(string Name, ModelAbilities Abilities, IRea
     /// <summary>It finds phrases and gives boxes.</summary>
     public bool Grounds => Abilities.HasFlag(ModelAbilities.Ground);
 
+    /// <summary>It lists all objects it sees.</summary>
+    public bool Lists => Abilities.HasFlag(ModelAbilities.List);
+
     /// <summary>It finds phrases and gives boxes with masks.</summary>
     public bool Segments => Abilities.HasFlag(ModelAbilities.Segment);
 }

@@ -27,14 +27,18 @@ public enum ModelAbilities
     Compare = 16,
     /// <summary>Finds phrases in a picture and gives boxes with masks.</summary>
     Segment = 32,
+    /// <summary>Lists all objects it sees, with boxes.</summary>
+    List = 64,
 }
 
 /// <summary>One family of models.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Abilities">What its models can do.</param>
+/// <param name="Files">The published files that are read.</param>
 /// <param name="Recognises">Whether opened files are of this family; looks at the configuration only.</param>
 /// <param name="Describe">What the files' configuration asks for; throws <see cref="CheckpointException"/> for a setting this library does not run.</param>
-public sealed record ModelFamily(string Name, ModelAbilities Abilities, Func<ModelFiles, bool> Recognises, Func<ModelFiles, ModelDescription> Describe);
+public sealed record ModelFamily(
+    string Name, ModelAbilities Abilities, string Files, Func<ModelFiles, bool> Recognises, Func<ModelFiles, ModelDescription> Describe);
 
 /// <summary>What a configuration asks of the weights.</summary>
 /// <param name="Layout">Which of the published layouts the files have.</param>
@@ -63,14 +67,28 @@ public static class ModelRegistry
     /// <summary>Every family, in the order in which they are tried.</summary>
     public static IReadOnlyList<ModelFamily> Families { get; } =
     [
-        new("Scout", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground, f => f.GgufArchitecture == "scout", Scout),
-        new("Llama", ModelAbilities.Text, f => f.GgufArchitecture == "llama", Llama),
-        new("LLaVA", ModelAbilities.Describe | ModelAbilities.Answer, f => f.ModelType() is "llava" or "llava_llama" && f.ModelType("vision_config") != "pixtral", Llava),
-        new("PaliGemma", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground | ModelAbilities.Segment, f => f.ModelType() == "paligemma", PaliGemma),
-        new("Pixtral", ModelAbilities.Describe | ModelAbilities.Answer,
+        new("Scout", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground | ModelAbilities.List, "GGUF; one is embedded", f => f.GgufArchitecture == "scout", Scout),
+        new("Llama", ModelAbilities.Text, "GGUF", f => f.GgufArchitecture == "llama", Llama),
+        new("LLaVA", ModelAbilities.Describe | ModelAbilities.Answer, "Hugging Face (three generations of names), original",
+            f => f.ModelType() is "llava" or "llava_llama" && f.ModelType("vision_config") != "pixtral", Llava),
+        new("PaliGemma", ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground | ModelAbilities.Segment,
+            "PaliGemma 1 and 2: Hugging Face (three generations of names), big_vision npz", f => f.ModelType() == "paligemma", PaliGemma),
+        new("Pixtral", ModelAbilities.Describe | ModelAbilities.Answer, "Hugging Face (two generations of names), Mistral",
             f => f.ModelType() == "pixtral" || f.ModelType("vision_config") == "pixtral" || (f.Config is null && f.Params?.Has("vision_encoder") == true), Pixtral),
-        new("SigLIP", ModelAbilities.Compare, f => f.ModelType() == "siglip", Siglip),
+        new("SigLIP", ModelAbilities.Compare, "Hugging Face, big_vision npz", f => f.ModelType() == "siglip", Siglip),
     ];
+
+    /// <summary>The table of what is known here, in Markdown: a row a family, a column an ability.</summary>
+    public static string ToMarkdown()
+    {
+        ModelAbilities[] abilities = [.. Enum.GetValues<ModelAbilities>().Where(a => a != ModelAbilities.None)];
+        var table = new System.Text.StringBuilder();
+        table.Append("| family | ").AppendJoin(" | ", abilities.Select(a => a.ToString().ToLowerInvariant())).Append(" | files |\n");
+        table.Append('|').Append(string.Concat(Enumerable.Repeat("---|", abilities.Length + 2))).Append('\n');
+        foreach (ModelFamily family in Families)
+            table.Append($"| {family.Name} | ").AppendJoin(" | ", abilities.Select(a => family.Abilities.HasFlag(a) ? "yes" : "")).Append($" | {family.Files} |\n");
+        return table.ToString();
+    }
 
     /// <summary>The family of opened files.</summary>
     /// <exception cref="CheckpointException">They are of none; the message names what was found and the families.</exception>

@@ -25,7 +25,7 @@ internal sealed class ScoutRuntime : IVlmRuntime
     {
         _generator = new ScoutGenerator(checkpoint.Config, new WeightBinding(checkpoint.Source, checkpoint.Tensors), executor);
         _grid = ScoutProcessor.Spec(checkpoint.Config);
-        Capabilities = new VlmCapabilities(name, ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground,
+        Capabilities = new VlmCapabilities(name, ModelAbilities.Describe | ModelAbilities.Answer | ModelAbilities.Ground | ModelAbilities.List,
             ScoutVocabulary.Words.Where((_, id) => !ScoutVocabulary.IsControl(id) && !ScoutVocabulary.IsLocation(id)).ToArray());
     }
 

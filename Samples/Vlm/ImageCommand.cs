@@ -1,12 +1,14 @@
 using System.Text;
 using VlmSdk.Imaging;
 using VlmSdk.Queries;
+using VlmSdk.Tensors;
 using VlmSdk.Vision;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Samples.Vlm;
 
-/// <summary>describe, ask and ground: a picture file goes in, text and boxes come out.</summary>
-internal sealed record ImageCommand(string Image, string Model, Backend Backend, bool Json, string? Annotate)
+/// <summary>describe, ask, ground and segment: a picture file goes in, text and boxes come out.</summary>
+internal sealed record ImageCommand(string Image, string Model, Backend Backend, DType? Quantize, bool Json, string? Annotate)
 {
     internal Task DescribeAsync(CancellationToken cancellationToken) => WithViewAsync(async (vlm, view, picture) =>
     {
@@ -17,7 +19,7 @@ internal sealed record ImageCommand(string Image, string Model, Backend Backend,
             if (!Json)
                 Console.Write(piece);
         }
-        IReadOnlyList<Detection> objects = Json || Annotate is not null ? await vlm.DetectAsync(view, cancellationToken) : [];
+        IReadOnlyList<Detection> objects = vlm.Capabilities.Lists && (Json || Annotate is not null) ? await vlm.DetectAsync(view, cancellationToken) : [];
         if (Json)
             Shell.WriteJson(new { Image, Model, Description = text.ToString(), Objects = objects.Select(Plain) });
         else
@@ -37,8 +39,24 @@ internal sealed record ImageCommand(string Image, string Model, Backend Backend,
     }, cancellationToken);
 
     internal Task GroundAsync(string phrase, CancellationToken cancellationToken) => WithViewAsync(async (vlm, view, picture) =>
+        Write(phrase, picture, await vlm.GroundAsync(view, phrase, cancellationToken)), cancellationToken);
+
+    internal Task SegmentAsync(string phrase, string? mask, CancellationToken cancellationToken) => WithViewAsync(async (vlm, view, picture) =>
     {
-        GroundingResult result = await vlm.GroundAsync(view, phrase, cancellationToken);
+        GroundingResult result = await vlm.SegmentAsync(view, phrase, cancellationToken);
+        Write(phrase, picture, result);
+        if (mask is null)
+            return;
+        var pixels = new byte[picture.Width * picture.Height];
+        foreach (Detection found in result.Detections)
+            if (found.Mask?.ToBytes(picture.Width, picture.Height) is { } own)
+                for (int i = 0; i < pixels.Length; i++)
+                    pixels[i] |= own[i];
+        ImageFile.SavePng(mask, new PixelBuffer(picture.Width, picture.Height, PixelFormat.Rgb8, pixels.SelectMany(p => new[] { p, p, p }).ToArray()));
+    }, cancellationToken);
+
+    private void Write(string phrase, PixelBuffer picture, GroundingResult result)
+    {
         if (Json)
             Shell.WriteJson(new
             {
@@ -58,12 +76,12 @@ internal sealed record ImageCommand(string Image, string Model, Backend Backend,
                 Console.WriteLine($"{d.Phrase}: {d.Box.Left:0.0} {d.Box.Top:0.0} {d.Box.Right:0.0} {d.Box.Bottom:0.0} (confidence {d.Confidence:0.00})");
         Report(result.UnknownWords, result.FoldedWords);
         Save(picture, result.Detections);
-    }, cancellationToken);
+    }
 
     private async Task WithViewAsync(Func<VlmModel, EncodedImage, PixelBuffer, Task> use, CancellationToken cancellationToken)
     {
         PixelBuffer picture = ImageFile.Decode(Image);
-        await using VlmModel vlm = await VlmModel.LoadAsync(Model, new VlmModelOptions { Backend = Backend }, cancellationToken);
+        await using VlmModel vlm = await VlmModel.LoadAsync(Model, new VlmModelOptions { Backend = Backend, Reading = new WeightReading { Matrices = Quantize } }, cancellationToken);
         using EncodedImage view = await vlm.EncodeAsync(picture, cancellationToken);
         await use(vlm, view, picture);
     }

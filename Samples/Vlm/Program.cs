@@ -1,5 +1,6 @@
 using System.CommandLine;
 using VlmSdk;
+using VlmSdk.Models;
 using VlmSdk.Samples;
 using VlmSdk.Samples.Vlm;
 using VlmSdk.Tensors;
@@ -9,7 +10,11 @@ using VlmSdk.Tensors;
 var image = new Argument<string>("image") { Description = "PNG, JPEG or WebP file." };
 var text = new Argument<string>("text") { Description = "The question or phrase." };
 var path = new Argument<string>("path") { Description = "A .gguf or .safetensors file, a safetensors index, a folder, or scout." };
-var model = new Option<string>("--model") { Description = "scout, a folder, or a .gguf file.", DefaultValueFactory = _ => "scout" };
+var model = new Option<string>("--model") { Description = "scout, the folder of a published model, or a .gguf file.", DefaultValueFactory = _ => "scout" };
+var siglip = new Option<string>("--model") { Description = "The folder of a SigLIP model.", Required = true };
+var labels = new Argument<string[]>("labels") { Description = "Labels such as \"a red crate\".", Arity = ArgumentArity.OneOrMore };
+var quantize = new Option<DType?>("--quantize") { Description = "Bring the matrices of a published model into Q8_0 or Q4_0 while they are read." };
+var mask = new Option<string?>("--mask") { Description = "Write the objects' pixels, white on black, to this PNG." };
 var decoder = new Option<string>("--model") { Description = "A Llama-architecture .gguf file.", Required = true };
 Option<Backend> backend = Shell.BackendOption();
 var json = new Option<bool>("--json") { Description = "Write one JSON object to standard output." };
@@ -36,13 +41,23 @@ Command Make(string name, string description, Func<ParseResult, CancellationToke
 }
 
 ImageCommand Picture(ParseResult r) =>
-    new(r.GetRequiredValue(image), r.GetRequiredValue(model), r.GetValue(backend), r.GetValue(json), r.GetValue(annotate));
+    new(r.GetRequiredValue(image), r.GetRequiredValue(model), r.GetValue(backend), r.GetValue(quantize), r.GetValue(json), r.GetValue(annotate));
 
 var root = new RootCommand("Ask vision-language models about picture files.")
 {
-    Make("describe", "Describe a picture.", (r, t) => Picture(r).DescribeAsync(t), image, model, backend, json, annotate),
-    Make("ask", "Answer a question about a picture.", (r, t) => Picture(r).AskAsync(r.GetRequiredValue(text), t), image, text, model, backend, json, annotate),
-    Make("ground", "Find what a phrase names, with boxes in source pixels.", (r, t) => Picture(r).GroundAsync(r.GetRequiredValue(text), t), image, text, model, backend, json, annotate),
+    Make("describe", "Describe a picture.", (r, t) => Picture(r).DescribeAsync(t), image, model, backend, quantize, json, annotate),
+    Make("ask", "Answer a question about a picture.", (r, t) => Picture(r).AskAsync(r.GetRequiredValue(text), t), image, text, model, backend, quantize, json, annotate),
+    Make("ground", "Find what a phrase names, with boxes in source pixels.", (r, t) => Picture(r).GroundAsync(r.GetRequiredValue(text), t), image, text, model, backend, quantize, json, annotate),
+    Make("segment", "Find what a phrase names, with boxes and the pixels that belong to it (PaliGemma with its mask codec).",
+        (r, t) => Picture(r).SegmentAsync(r.GetRequiredValue(text), r.GetValue(mask), t), image, text, model, mask, backend, quantize, json, annotate),
+    Make("classify", "Say how well each label fits a picture (SigLIP).",
+        (r, t) => new ClassifyCommand(r.GetRequiredValue(image), r.GetRequiredValue(labels), r.GetRequiredValue(siglip), r.GetValue(backend), r.GetValue(quantize), r.GetValue(json)).RunAsync(t),
+        image, labels, siglip, backend, quantize, json),
+    Make("models", "List the families of models known here and what they can do.", (_, _) =>
+    {
+        Console.Write(ModelRegistry.ToMarkdown());
+        return Task.CompletedTask;
+    }),
     Make("generate", "Continue a text (no picture) with a Llama-architecture GGUF decoder.",
         (r, t) => new GenerateCommand(r.GetRequiredValue(decoder), r.GetRequiredValue(prompt), r.GetValue(backend),
             r.GetValue(greedy) ? 0 : r.GetValue(temperature), r.GetValue(seed), r.GetValue(max), r.GetValue(json)).RunAsync(t),

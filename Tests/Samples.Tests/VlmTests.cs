@@ -73,6 +73,38 @@ public sealed class VlmTests
     }
 
     [Test]
+    public void A_published_folder_answers_quantized_segments_and_annotates()
+    {
+        string model = Queries.TinyPaliGemma.Write(_folder), mask = Path.Combine(_folder, "mask.png");
+        Sample ask = Sample.Vlm("ask", _picture, "where is the cube?", "--model", model, "--quantize", "q8_0", "--json");
+        Assert.That(ask.ExitCode, Is.EqualTo(0), ask.Error);
+        Sample segment = Sample.Vlm("segment", _picture, "the cube", "--model", model, "--mask", mask, "--json");
+        Assert.That(segment.ExitCode, Is.EqualTo(0), segment.Error);
+        Assert.That(JsonDocument.Parse(segment.Output).RootElement.GetProperty("presence").GetDouble(), Is.InRange(0, 1));
+        PixelBuffer pixels = ImageFile.Decode(mask);
+        Assert.That((pixels.Width, pixels.Height), Is.EqualTo((960, 540)));
+        Sample describe = Sample.Vlm("describe", _picture, "--model", model, "--json");
+        Assert.That(describe.ExitCode, Is.EqualTo(0), describe.Error);
+        Sample refused = Sample.Vlm("segment", _picture, "the cube");
+        Assert.That(refused.ExitCode, Is.Not.EqualTo(0));
+        Assert.That(refused.Error, Does.Contain("masks"));
+    }
+
+    [Test]
+    public void Models_and_labels()
+    {
+        Sample models = Sample.Vlm("models");
+        Assert.That(models.ExitCode, Is.EqualTo(0), models.Error);
+        Assert.That(models.Output, Does.Contain("| Scout |").And.Contains("| Pixtral |"));
+        Sample wrong = Sample.Vlm("classify", _picture, "a crate", "a cat", "--model", Queries.TinyLlava.Write(_folder));
+        Assert.That(wrong.ExitCode, Is.Not.EqualTo(0));
+        Assert.That(wrong.Error, Does.Contain("SigLIP"));
+        Sample right = Sample.Vlm("classify", _picture, "a crate", "a cat", "--model", Queries.TinySiglip.Write(_folder), "--json");
+        Assert.That(right.ExitCode, Is.EqualTo(0), right.Error);
+        Assert.That(JsonDocument.Parse(right.Output).RootElement.GetProperty("scores").GetArrayLength(), Is.EqualTo(2));
+    }
+
+    [Test]
     public void Generate_tells_ids_text_and_the_first_steps_best_logits()
     {
         string model = Directory.GetFiles(Golden.At("quant"), "model.gguf", SearchOption.AllDirectories).Order(StringComparer.Ordinal).FirstOrDefault() ?? "";

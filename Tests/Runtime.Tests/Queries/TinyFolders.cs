@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using VlmSdk.Models;
 using VlmSdk.Models.Llava;
 using VlmSdk.Models.PaliGemma;
+using VlmSdk.Models.Siglip;
 using VlmSdk.Tensors;
 using VlmSdk.Weights;
 
@@ -58,6 +59,22 @@ internal static class TinyPaliGemma
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), tokenizer.ToJsonString());
         if (masks)
             File.Copy(Golden.Own("paligemma", "vae-oid.npz"), Path.Combine(folder, "vae-oid.npz"));
+        return folder;
+    }
+}
+
+/// <summary>A SigLIP folder of random weights with a unigram vocabulary.</summary>
+internal static class TinySiglip
+{
+    internal static string Write(string parent)
+    {
+        string folder = Path.Combine(parent, "siglip");
+        JsonObject config = TinyFolders.Config("siglip");
+        config["text_config"]!["vocab_size"] = 1000;
+        config["text_config"]!["max_position_embeddings"] = 48;
+        SiglipConfig sizes = SiglipConfig.Read(TinyFolders.Save(folder, config));
+        TinyFolders.Weights(folder, SiglipMapping.Tensors(sizes));
+        File.Copy(Golden.Own("tokenizers", "siglip-unigram", "tokenizer.model"), Path.Combine(folder, "spiece.model"));
         return folder;
     }
 }

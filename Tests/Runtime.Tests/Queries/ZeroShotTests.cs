@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models;
@@ -15,30 +14,17 @@ public sealed class ZeroShotTests
 {
     private static readonly VlmModelOptions Reference = new() { Backend = Backend.Reference };
 
-    private string _folder = "";
+    private string _parent = "", _folder = "";
 
     [OneTimeSetUp]
     public void MakeFolder()
     {
-        _folder = Directory.CreateTempSubdirectory("vlmsdk-siglip-").FullName;
-        JsonObject config = JsonNode.Parse(File.ReadAllText(Golden.Own("siglip", "config.json")))!.AsObject();
-        config["text_config"]!["vocab_size"] = 1000;
-        config["text_config"]!["max_position_embeddings"] = 48;
-        File.WriteAllText(Path.Combine(_folder, "config.json"), config.ToJsonString());
-        SiglipConfig sizes = SiglipConfig.Read(ConfigReader.Open(Path.Combine(_folder, "config.json")));
-        var random = new Random(11);
-        SafetensorsWriter.Write(Path.Combine(_folder, "model.safetensors"), SiglipMapping.Tensors(sizes).ToDictionary(w => w.Name, w =>
-        {
-            var tensor = new HostTensor(DType.F32, w.Shape);
-            foreach (ref float v in tensor.Floats)
-                v = random.NextSingle() - 0.5f;
-            return tensor;
-        }));
-        File.Copy(Golden.Own("tokenizers", "siglip-unigram", "tokenizer.model"), Path.Combine(_folder, "spiece.model"));
+        _parent = Directory.CreateTempSubdirectory("vlmsdk-siglip-").FullName;
+        _folder = TinySiglip.Write(_parent);
     }
 
     [OneTimeTearDown]
-    public void DeleteFolder() => Directory.Delete(_folder, recursive: true);
+    public void DeleteFolder() => Directory.Delete(_parent, recursive: true);
 
     [Test]
     public async Task Scores_equal_the_whole_graph()
@@ -106,7 +92,7 @@ public sealed class ZeroShotTests
             Assert.That(() => classifier.EmbedLabelsAsync(["crate", " "]), Throws.ArgumentException);
             Assert.That(() => classifier.EmbedLabelsAsync(["crate"], "a photo"), Throws.ArgumentException.With.Message.Contains("{label}"));
             Assert.That(async () => await classifier.ClassifyAsync(TinyScout.Picture(1), set with { Embeddings = new HostTensor(DType.F32, new Shape(1, 3)) }), Throws.ArgumentException);
-            Assert.That(async () => await ZeroShotClassifier.LoadAsync(TinyLlava.Write(_folder, "inner"), Reference), Throws.InstanceOf<CheckpointException>().With.Message.Contains("LLaVA"));
+            Assert.That(async () => await ZeroShotClassifier.LoadAsync(TinyLlava.Write(_parent, "inner"), Reference), Throws.InstanceOf<CheckpointException>().With.Message.Contains("LLaVA"));
             Assert.That(async () => await VlmModel.LoadAsync(_folder, Reference), Throws.InstanceOf<CheckpointException>().With.Message.Contains("SigLIP"));
         });
         await classifier.DisposeAsync();
