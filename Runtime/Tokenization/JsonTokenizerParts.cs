@@ -131,9 +131,9 @@ internal sealed class JsonTokenizerParts
                 case "StripAccents":
                     return new StripAccentsNormalizer();
                 case "Prepend":
-                    return new PrependNormalizer(part.Field("prepend").Text());
+                    return new PrependNormalizer(Inserted(part.Field("prepend")));
                 case "Replace":
-                    return new ReplaceNormalizer(ReadPattern(part), part.Field("content").Text());
+                    return new ReplaceNormalizer(ReadPattern(part), Inserted(part.Field("content")));
                 case "Precompiled":
                     return new PrecompiledNormalizer(ReadMap(part.Field("precompiled_charsmap")));
                 default:
@@ -141,6 +141,11 @@ internal sealed class JsonTokenizerParts
             }
         }
     }
+
+    // What a normaliser puts into a text, of bounded length, so that a file cannot make texts grow without bound.
+    private static string Inserted(StrictValue value) => value.Text().Length <= TokenizerVocabulary.MaxSpelling
+        ? value.Text()
+        : throw value.Fault($"has {value.Text().Length} characters; at most {TokenizerVocabulary.MaxSpelling} are accepted.");
 
     private static CharacterMap ReadMap(StrictValue value)
     {

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using VlmSdk.Tensors;
 
 namespace VlmSdk.Weights;
@@ -40,10 +41,10 @@ public static class Dequantizer
                 data.CopyTo(MemoryMarshal.AsBytes(values));
                 break;
             case DType.F16:
-                Convert<Half>(data, values, static v => (float)v);
+                Halves(MemoryMarshal.Cast<byte, ushort>(data), values);
                 break;
             case DType.BF16:
-                Convert<ushort>(data, values, static v => BitConverter.UInt32BitsToSingle((uint)v << 16));
+                UpperHalves(MemoryMarshal.Cast<byte, ushort>(data), values);
                 break;
             case DType.F64:
                 Convert<double>(data, values, static v => (float)v);
@@ -82,6 +83,35 @@ public static class Dequantizer
                 Blocks(type, data, values);
                 break;
         }
+    }
+
+    private static void UpperHalves(ReadOnlySpan<ushort> from, Span<float> values)
+    {
+        for (int i = 0; i < values.Length; i++)
+            values[i] = BitConverter.UInt32BitsToSingle((uint)from[i] << 16);
+    }
+
+    // Exponent and fraction moved to their places in a float are the value over 2^112, subnormals too; the product is exact.
+    private static void Halves(ReadOnlySpan<ushort> from, Span<float> values)
+    {
+        float scale = MathF.ScaleB(1, 112);
+        int i = 0;
+        for (; i + Vector256<float>.Count <= values.Length; i += Vector256<float>.Count)
+        {
+            Vector128<ushort> eight = Vector128.Create(from[i..]);
+            Vector256<uint> bits = Vector256.Create(Vector128.WidenLower(eight), Vector128.WidenUpper(eight)), sign = (bits & Vector256.Create(0x8000u)) << 16;
+            bits &= Vector256.Create(0x7FFFu);
+            if (Vector256.GreaterThanOrEqualAny(bits, Vector256.Create(0x7C00u)))
+            {
+                for (int k = i; k < i + Vector256<float>.Count; k++)
+                    values[k] = (float)BitConverter.UInt16BitsToHalf(from[k]);
+                continue;
+            }
+            Vector256<float> magnitude = (bits << 13).AsSingle() * scale;
+            (magnitude.AsUInt32() | sign).AsSingle().CopyTo(values[i..]);
+        }
+        for (; i < values.Length; i++)
+            values[i] = (float)BitConverter.UInt16BitsToHalf(from[i]);
     }
 
     private static void Convert<T>(ReadOnlySpan<byte> data, Span<float> values, Func<T, float> convert) where T : unmanaged

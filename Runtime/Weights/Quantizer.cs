@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using VlmSdk.Tensors;
 
 namespace VlmSdk.Weights;
@@ -86,9 +87,10 @@ public static class Quantizer
             ReadOnlySpan<float> from = values.Slice(i * BlockLength, BlockLength);
             Span<byte> to = bytes.Slice(i * size, size);
             long row = firstRow + (long)i * BlockLength / width;
-            foreach (float value in from)
-                if (!float.IsFinite(value))
-                    throw new QuantizationException(type, row, $"it holds {value}");
+            if (!float.IsFinite(Largest(from)))
+                foreach (float value in from)
+                    if (!float.IsFinite(value))
+                        throw new QuantizationException(type, row, $"it holds {value}");
             block(from, to);
             for (int half = 0; half < halves; half++)
                 if (!Half.IsFinite(BinaryPrimitives.ReadHalfLittleEndian(to[(2 * half)..])))
@@ -98,25 +100,41 @@ public static class Quantizer
 
     private static void Q8_0(ReadOnlySpan<float> values, Span<byte> block)
     {
-        float largest = 0;
-        foreach (float value in values)
-            largest = MathF.Max(largest, MathF.Abs(value));
-        float d = largest / 127;
+        float d = Largest(values) / 127;
         float inverse = Inverse(d);
         WriteHalf(block, 0, d);
-        for (int k = 0; k < BlockLength; k++)
-            block[2 + k] = (byte)(sbyte)MathF.Round(values[k] * inverse, MidpointRounding.AwayFromZero);
+        Vector256.Narrow(
+            Vector256.Narrow(Rounded(values, inverse), Rounded(values[8..], inverse)),
+            Vector256.Narrow(Rounded(values[16..], inverse), Rounded(values[24..], inverse))).AsByte().CopyTo(block[2..]);
+
+        // Half away from zero: what is left behind the point is exact, so comparing it decides as exact numbers would.
+        static Vector256<int> Rounded(ReadOnlySpan<float> eight, float inverse)
+        {
+            Vector256<float> scaled = Vector256.Create(eight) * inverse, whole = Vector256.Truncate(scaled);
+            Vector256<float> up = Vector256.GreaterThanOrEqual(Vector256.Abs(scaled - whole), Vector256.Create(0.5f));
+            return Vector256.ConvertToInt32(whole + (up & Vector256.CopySign(Vector256<float>.One, scaled)));
+        }
+    }
+
+    /// <summary>The largest magnitude of a block; not finite if a value is not.</summary>
+    private static float Largest(ReadOnlySpan<float> block)
+    {
+        Vector256<float> largest = Vector256<float>.Zero;
+        for (int k = 0; k < BlockLength; k += Vector256<float>.Count)
+            largest = Vector256.Max(largest, Vector256.Abs(Vector256.Create(block[k..])));
+        float result = 0;
+        for (int k = 0; k < Vector256<float>.Count; k++)
+            result = MathF.Max(result, largest[k]);
+        return result;
     }
 
     /// <summary>Q4_0 and Q5_0: the value of largest magnitude becomes the lowest code.</summary>
     private static void Signed(ReadOnlySpan<float> values, Span<byte> block, int bits)
     {
         int middle = 1 << (bits - 1);
-        float extreme = values[0];
-        foreach (float value in values)
-            if (MathF.Abs(value) > MathF.Abs(extreme))
-                extreme = value;
-        float d = extreme / -middle;
+        float largest = Largest(values);
+        int first = values.IndexOfAny(largest, -largest);
+        float d = values[first] / -middle;
         float inverse = Inverse(d);
         WriteHalf(block, 0, d);
         Span<byte> codes = stackalloc byte[BlockLength];

@@ -13,6 +13,7 @@ const string Usage = "Usage: VlmSdk.Benchmarks [--list] [--filter NAME] [--quick
     ("load", "opening a GGUF file and loading a model against reading the file", ModelBenchmarks.Load),
     ("image-letterbox-1080p", "the CPU image processor against copying the bytes", r => Harness.Measure(r, ImageBenchmarks.Letterbox1080p())),
     ("image-crop-4k", "the CPU image processor against copying the bytes", r => Harness.Measure(r, ImageBenchmarks.Crop4K())),
+    ("tokenize", "200,000 characters without a break through every kind of tokenizer, against four times a quarter of them", TokenizerBenchmarks.LongText),
     ("capture", "render-thread cost and grid latency of a capture against the same frames without", CaptureBenchmark.Run),
     ("ops", "time by kernel of an encode and a decode step; only with --ops", EncodeBenchmarks.Operations),
 ];

@@ -41,6 +41,88 @@ public sealed class VlmInspectTests
         });
     }
 
+    [Test]
+    public async Task A_whole_model_is_recognised_with_what_it_needs_and_can()
+    {
+        LlavaConfig config = Config(width: 64, mlp: 96, layers: 2);
+        WriteShards(config, _ => DType.F32, w => w[..3]);
+        JsonElement result = await Inspect();
+        long parameters = LlavaMapping.Tensors(config).Sum(w => w.Shape.Count), packed = LlavaMapping.Tensors(config).Where(w => w.Packs).Sum(w => w.Shape.Count);
+        JsonElement memory = result.GetProperty("memory");
+        Assert.Multiple(() =>
+        {
+            Assert.That(result.GetProperty("model").GetString(), Is.EqualTo("LLaVA"));
+            Assert.That(result.GetProperty("layout").GetString(), Is.EqualTo("Hugging Face"));
+            Assert.That(result.GetProperty("abilities").GetString(), Is.EqualTo("Describe, Answer"));
+            Assert.That(result.GetProperty("used").GetInt32(), Is.EqualTo(LlavaMapping.Tensors(config).Count));
+            foreach (string list in new[] { "missing", "unknown", "misshapen" })
+                Assert.That(result.GetProperty(list).GetArrayLength(), Is.Zero, list);
+            Assert.That(result.GetProperty("parameters").GetInt64(), Is.EqualTo(parameters));
+            Assert.That(memory.GetProperty("F32").GetInt64(), Is.EqualTo(4 * parameters));
+            Assert.That(memory.GetProperty("F16").GetInt64(), Is.EqualTo(4 * parameters - 2 * packed));
+            Assert.That(memory.GetProperty("Q8_0").GetInt64(), Is.EqualTo(4 * (parameters - packed) + packed / 32 * 34));
+            Assert.That(memory.GetProperty("Q4_0").GetInt64(), Is.EqualTo(4 * (parameters - packed) + packed / 32 * 18));
+        });
+        (int code, string text, _) = await VlmCommandTests.Run("inspect", _folder, "--read", "Q8_0");
+        Assert.That(code, Is.Zero);
+        Assert.That(text, Does.Contain("model: LLaVA, Hugging Face layout").And.Contain("0 missing, 0 unknown").And.Contain($"read as Q8_0: {memory.GetProperty("Q8_0").GetInt64():N0} bytes"));
+    }
+
+    [TestCase("missing", "blk.1.ffn_up.weight", "does not hold it")]
+    [TestCase("unknown", "adapter.weight", "no such tensor")]
+    [TestCase("misshapen", "output_norm.weight", "[65]")]
+    public async Task What_does_not_fit_is_listed_and_named(string list, string tensor, string says)
+    {
+        LlavaConfig config = Config(width: 64, mlp: 96, layers: 2);
+        var tensors = LlavaMapping.Tensors(config).ToDictionary(w => w.Name, w => new HostTensor(DType.F32, w.Shape));
+        tensors.Remove(tensor);
+        if (list != "missing")
+            tensors.Add(tensor, new HostTensor(DType.F32, new Shape(65)));
+        SafetensorsWriter.Write(Path.Combine(_folder, "model.safetensors"), tensors);
+        (int code, string output, string error) = await VlmCommandTests.Run("inspect", _folder, "--json");
+        JsonElement result = JsonDocument.Parse(output).RootElement;
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.EqualTo(1));
+            Assert.That(error, Does.StartWith("error: ").And.Contain(tensor).And.Contain(says).And.Contain(_folder));
+            Assert.That(result.GetProperty(list).EnumerateArray().Select(n => n.GetString()), Is.EqualTo(new[] { tensor }));
+            Assert.That(result.GetProperty("model").GetString(), Is.EqualTo("LLaVA"));
+        });
+    }
+
+    [TestCase("{\"model_type\":\"mystery\"}", "mystery", "LLaVA")]
+    [TestCase("{\"model_type\":\"llava\",\"text_config\":{\"model_type\":\"mamba\"},\"vision_config\":{}}", "text_config.model_type", "mamba")]
+    [TestCase("{\"model_type\":\"siglip\"", "config.json", "strict JSON")]
+    [TestCase(null, "no config.json", "whole published model")]
+    public async Task What_is_not_known_is_named(string? config, params string[] says)
+    {
+        if (config is not null)
+            File.WriteAllText(Path.Combine(_folder, "config.json"), config);
+        SafetensorsWriter.Write(Path.Combine(_folder, "model.safetensors"), new Dictionary<string, HostTensor> { ["a"] = new(DType.F32, new Shape(1)) });
+        (int code, _, string error) = await VlmCommandTests.Run("inspect", _folder);
+        Assert.That(code, Is.EqualTo(1));
+        Assert.That(error.Trim().Split('\n'), Has.Length.EqualTo(1));
+        foreach (string part in says)
+            Assert.That(error, Does.Contain(part));
+    }
+
+    [Test]
+    public async Task Each_family_at_hand_is_recognised()
+    {
+        foreach ((string path, string family) in new[]
+        {
+            ("scout", "Scout"), (Golden.Own("quant", "llama-mixed", "model.gguf"), "Llama"), (Golden.Own("siglip", "model.safetensors"), "SigLIP"),
+            (Golden.Own("llava", "model.safetensors"), "LLaVA"),
+        })
+        {
+            (int code, string output, string error) = await VlmCommandTests.Run("inspect", path, "--json", "--read", "Q8_0");
+            Assert.That(code, Is.Zero, error);
+            JsonElement result = JsonDocument.Parse(output).RootElement;
+            Assert.That(result.GetProperty("model").GetString(), Is.EqualTo(family));
+            Assert.That(result.GetProperty("read").GetProperty("bytes").GetInt64(), Is.EqualTo(result.GetProperty("memory").GetProperty("Q8_0").GetInt64()));
+        }
+    }
+
     private async Task<JsonElement> Inspect(params string[] more)
     {
         (int code, string output, string error) = await VlmCommandTests.Run(["inspect", _folder, "--json", .. more]);

@@ -72,6 +72,17 @@ internal sealed class TokenizerComponentTests
     }
 
     [Test]
+    public void What_a_normaliser_inserts_is_bounded()
+    {
+        string json = Encoding.UTF8.GetString(File("unigram-siglip")), sought = "\"content\":\" \"";
+        Assert.That(json, Does.Contain(sought));
+        Assert.That(() => Read(new string('a', TokenizerVocabulary.MaxSpelling)), Throws.Nothing);
+        Assert.That(() => Read(new string('a', TokenizerVocabulary.MaxSpelling + 1)), Throws.TypeOf<CheckpointException>().With.Message.Contains("4097 characters"));
+
+        void Read(string content) => TokenizerFile.Parse("t", Encoding.UTF8.GetBytes(json.Replace(sought, $"\"content\":\"{content}\"", StringComparison.Ordinal)));
+    }
+
+    [Test]
     public void Each_control_spelling_stays_text_unless_it_is_allowed()
     {
         foreach (string name in Names())

@@ -25,7 +25,7 @@ internal sealed class TokenizerFileTests
     public void Damaged_bytes_never_give_another_kind_of_exception()
     {
         var random = new Random(21);
-        foreach (byte[] file in new[] { Model(), Utf8(Json()), Utf8(Tekken()), Utf8(Ranks()) })
+        foreach (byte[] file in new[] { Model(), Utf8(Json()), Utf8(Tekken()), Utf8(Ranks()), TokenizerComponentTests.File("unigram-t5"), TokenizerComponentTests.File("bpe-punctuation") })
             for (int round = 0; round < 400; round++)
             {
                 byte[] damaged = [.. file];

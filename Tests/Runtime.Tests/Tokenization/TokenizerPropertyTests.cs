@@ -14,26 +14,32 @@ internal sealed class TokenizerPropertyTests
     private static IEnumerable<VocabularyTokenizer> Faithful() =>
         new[] { "gpt2", "llama3", "deepseek", "tekken", "llama-spm", "gemma-spm" }.Intersect(GoldenVocabularies.Names()).Select(GoldenVocabularies.Load);
 
-    [Test]
-    public void No_control_id_comes_from_a_users_text()
+    /// <summary>10,000 texts made of control spellings, as parts of a prompt: the control ids are those of the prompt's own parts.</summary>
+    [TestCaseSource(typeof(GoldenVocabularies), nameof(GoldenVocabularies.Names))]
+    public void No_control_id_comes_from_a_users_text(string name)
     {
         var random = new Random(11);
-        foreach (VocabularyTokenizer tokenizer in All())
+        VocabularyTokenizer tokenizer = GoldenVocabularies.Load(name);
+        bool[] control = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.GetPiece(id).Kind == TokenPieceKind.Control)];
+        int[] controls = [.. Enumerable.Range(0, control.Length).Where(id => control[id])];
+        Assert.That(controls, Is.Not.Empty);
+        string[] around = ["", " ", "x", "\n", "<", ">", "\u2581", "\u0120", "é", "🙂", "<|", "\uD800", "'s"];
+        for (int round = 0; round < 10_000; round++)
         {
-            bool[] control = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.GetPiece(id).Kind == TokenPieceKind.Control)];
-            string[] spellings = [.. Enumerable.Range(0, control.Length).Where(id => control[id]).Select(id => tokenizer.Vocabulary.Tokens[id])];
-            string[] around = ["", " ", "x", "\n", "<", ">", "\u2581", "\u0120", "é", "🙂", "<|", "\uD800", "'s"];
-            for (int round = 0; round < 1500; round++)
+            var text = new StringBuilder();
+            for (int part = random.Next(1, 5); part > 0; part--)
             {
-                var text = new StringBuilder();
-                for (int part = random.Next(1, 5); part > 0; part--)
-                {
-                    string spelling = spellings[random.Next(spellings.Length)];
-                    text.Append(around[random.Next(around.Length)]).Append(random.Next(3) == 0 ? spelling[..random.Next(spelling.Length)] : spelling);
-                }
-                int[] ids = tokenizer.Encode(text.ToString());
-                Assert.That(ids.Any(id => control[id]), Is.False, $"{tokenizer.Vocabulary.Source}: {text}");
+                string spelling = tokenizer.Vocabulary.Tokens[controls[random.Next(controls.Length)]];
+                text.Append(around[random.Next(around.Length)]).Append(random.Next(3) == 0 ? spelling[..random.Next(spelling.Length)] : spelling);
             }
+            int open = controls[random.Next(controls.Length)], picture = controls[random.Next(controls.Length)], close = controls[random.Next(controls.Length)];
+            PromptPart[] prompt =
+            [
+                new PromptPart.Control(tokenizer.Vocabulary.Tokens[open]), new PromptPart.Text(text.ToString()), new PromptPart.Picture(),
+                new PromptPart.Text(text.ToString()), new PromptPart.Control(tokenizer.Vocabulary.Tokens[close]),
+            ];
+            int[] ids = PromptPart.Ids(prompt, tokenizer, [[picture, picture]]);
+            Assert.That(ids.Where(id => control[id]), Is.EqualTo(new[] { open, picture, picture, close }), text.ToString());
         }
     }
 
@@ -64,11 +70,11 @@ internal sealed class TokenizerPropertyTests
     public void Two_hundred_thousand_characters_without_a_break_are_no_trouble()
     {
         foreach (VocabularyTokenizer tokenizer in All())
-            foreach (string unit in new[] { "ab", " ", "图" })
+            foreach (string unit in new[] { "ab", " ", "图", "1", "!", "\n", " \n", "\t ", "e\u0301" })
             {
                 string text = string.Concat(Enumerable.Repeat(unit, 200_000 / unit.Length));
                 // Whitespace removal leaves nothing of spaces.
-                bool removed = unit == " " && tokenizer.TextRules.Dropped == LeadingSpace.OfEachPieceBeforeText;
+                bool removed = string.IsNullOrWhiteSpace(unit) && tokenizer.TextRules.Dropped == LeadingSpace.OfEachPieceBeforeText;
                 Assert.That(tokenizer.Encode(text), removed ? Is.Empty : Is.Not.Empty);
             }
     }
@@ -85,6 +91,27 @@ internal sealed class TokenizerPropertyTests
             // Each symbol is offered once at the start, each merge offers two neighbours.
             Assert.That(counter[0], Is.LessThan(3 * length).And.GreaterThan(length));
             Assert.That(result.Sum(level => 1L << level), Is.EqualTo(length));
+        }
+    }
+
+    [Test]
+    public void Merge_steps_of_a_real_vocabulary_grow_with_the_length()
+    {
+        if (!GoldenVocabularies.Names().Contains("gpt2"))
+            Assert.Ignore("This golden folder has no vocabulary 'gpt2'.");
+        Dictionary<string, int> pieces = GoldenVocabularies.Load("gpt2").Vocabulary.Ids;
+        var random = new Random(16);
+        string[] spellings = [.. pieces.Keys.Where(k => k.All(c => pieces.ContainsKey(c.ToString())))];
+        IEnumerable<int> words = Enumerable.Range(0, 200_000).SelectMany(_ => spellings[random.Next(spellings.Length)]).Select(c => pieces[c.ToString()]);
+        foreach (int length in new[] { 2_000, 20_000, 200_000 })
+        {
+            var counter = new int[1];
+            int[] symbols = [.. words.Take(length)];
+            var result = new List<int>();
+            new MergeQueue<CountingTable>(new CountingTable(new MergeTable(pieces), counter), symbols, length).Run(result);
+            int merges = length - result.Count;
+            Assert.That(merges, Is.GreaterThan(length / 5));
+            Assert.That(counter[0], Is.InRange(length - 1, length + 2 * merges), "one offer a neighbour, then two a merge");
         }
     }
 
@@ -189,6 +216,15 @@ internal sealed class TokenizerPropertyTests
     {
         string[] alphabet = ["a", "B", "ǅ", " ", "  ", "\n", "\r\n", "\t", "1", "٣", "½", "é", "e\u0301", "ß", "图", "ก็", "🙂", "𝒳", "𞤀", "'s", "'LL", "'ſ", "-", "。", "\u3000", "\u00A0", "/", "_"];
         return string.Concat(Enumerable.Range(0, length).Select(_ => alphabet[random.Next(alphabet.Length)]));
+    }
+
+    private readonly struct CountingTable(MergeTable table, int[] counter) : IMergeRules
+    {
+        public bool TryMerge(int left, int right, out uint key, out int merged)
+        {
+            counter[0]++;
+            return table.TryMerge(left, right, out key, out merged);
+        }
     }
 
     // Equal symbols merge into the next level, as in a long run of one character.

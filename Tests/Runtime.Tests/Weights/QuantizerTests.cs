@@ -93,6 +93,42 @@ public sealed class QuantizerTests
     }
 
     [Test]
+    public void Codes_of_random_blocks_and_of_ties_are_those_of_plain_loops()
+    {
+        var random = new Random(3);
+        float[] values = new float[32];
+        for (int round = 0; round < 20_000; round++)
+        {
+            // With a largest value of 127 and of -8 the scale is 1, so halves between the codes are common.
+            float top = round % 2 == 0 ? 127 : -8;
+            for (int k = 0; k < values.Length; k++)
+                values[k] = round % 4 < 2 ? random.Next((int)(-2 * MathF.Abs(top)), (int)(2 * MathF.Abs(top)) + 1) / 2f : (random.NextSingle() - 0.5f) * MathF.ScaleB(1, random.Next(-30, 10));
+            values[random.Next(32)] = top;
+            HostTensor block = HostTensor.From(new Shape(32), values);
+            ReadOnlySpan<byte> q8 = Quantizer.Quantize(DType.Q8_0, block).Data.Span, q4 = Quantizer.Quantize(DType.Q4_0, block).Data.Span;
+            float largest = values.Max(MathF.Abs), extreme = values.First(v => MathF.Abs(v) == largest);
+            float q8Inverse = 1 / (largest / 127), q4Inverse = 1 / (extreme / -8);
+            for (int k = 0; k < 32; k++)
+            {
+                Assert.That((sbyte)q8[2 + k], Is.EqualTo((sbyte)MathF.Round(values[k] * q8Inverse, MidpointRounding.AwayFromZero)), $"{values[k]:R} of {largest:R}");
+                Assert.That(q4[2 + k % 16] >> (k < 16 ? 0 : 4) & 15, Is.EqualTo(Math.Min((int)(values[k] * q4Inverse + 8.5f), 15)), $"{values[k]:R} of {extreme:R}");
+            }
+        }
+    }
+
+    [Test]
+    public void Every_sixteen_bit_float_widens_as_the_framework_has_it([Values(0, 1, 3, 7)] int skipped)
+    {
+        ushort[] codes = [.. Enumerable.Range(skipped, 65_536 - skipped).Select(i => (ushort)i)];
+        float[] halves = new float[codes.Length], brains = new float[codes.Length];
+        ReadOnlySpan<byte> bytes = System.Runtime.InteropServices.MemoryMarshal.AsBytes(codes.AsSpan());
+        Dequantizer.ToFloats(DType.F16, bytes, halves);
+        Dequantizer.ToFloats(DType.BF16, bytes, brains);
+        BlockFormatTests.AssertSameBits(halves, Array.ConvertAll(codes, c => (float)BitConverter.UInt16BitsToHalf(c)), "F16");
+        BlockFormatTests.AssertSameBits(brains, Array.ConvertAll(codes, c => BitConverter.UInt32BitsToSingle((uint)c << 16)), "BF16");
+    }
+
+    [Test]
     public void Wrong_types_and_widths_are_refused()
     {
         var floats = new HostTensor(DType.F32, new Shape(2, 33));
