@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace VlmSdk.Torch;
 
 /// <summary>
-/// The float32 parameters of a model in libtorch memory, by the names its graphs use, with gradients. Owns them. Not
-/// thread-safe.
+/// The float32 parameters of a model in libtorch memory, by the names its graphs use, with gradients. All learn until
+/// <see cref="Learn"/> freezes some. Owns them. Not thread-safe.
 /// </summary>
 public sealed class TorchParameters : IDisposable
 {
@@ -29,13 +29,37 @@ public sealed class TorchParameters : IDisposable
         }
     }
 
-    /// <summary>The parameters by name, for an optimiser.</summary>
+    /// <summary>All parameters by name.</summary>
     public IReadOnlyDictionary<string, Parameter> ByName => _parameters;
+
+    /// <summary>The parameters that learn, by name: what an optimiser is made of. A new one after each <see cref="Learn"/>.</summary>
+    public IReadOnlyDictionary<string, Parameter> Learning => _parameters.Where(p => p.Value.requires_grad).ToDictionary();
+
+    /// <summary>
+    /// Says which parameters learn from the next forward run on, by name, usually
+    /// <see cref="Models.ModelParts.Learning"/>. Gradients of the others are not computed, and dropped where there are any.
+    /// Plans over these parameters stay good.
+    /// </summary>
+    /// <exception cref="ArgumentException">The rule leaves nothing to learn.</exception>
+    public void Learn(Func<string, bool> learns)
+    {
+        ArgumentNullException.ThrowIfNull(learns);
+        // Asked for all names before any is changed, as the rule may throw.
+        HashSet<string> chosen = [.. _parameters.Keys.Where(learns)];
+        if (chosen.Count == 0)
+            throw new ArgumentException($"None of the {_parameters.Count} parameters of '{_source}' would learn. Choose a part that these weights hold.", nameof(learns));
+        foreach ((string name, Parameter parameter) in _parameters)
+        {
+            parameter.requires_grad = chosen.Contains(name);
+            if (!parameter.requires_grad)
+                parameter.grad = null;
+        }
+    }
 
     /// <summary>Number of all parameters' elements.</summary>
     public long Count => _parameters.Values.Sum(p => p.numel());
 
-    /// <summary>The gradient of a parameter, null before the first backward run that reached it. Owned by the parameter.</summary>
+    /// <summary>The gradient of a parameter, null when frozen and before the first backward run that reached it. Owned by the parameter.</summary>
     /// <exception cref="KeyNotFoundException">There is no such parameter.</exception>
     public Tensor? Gradient(string name) => _parameters[name].grad;
 

@@ -71,9 +71,13 @@ public sealed class TorchTrainingPlan : IDisposable
     /// <summary>Adds the gradients of a scalar result to the parameters and frees what autograd kept. Scalars stay readable.</summary>
     /// <param name="output">Name of the result, usually <c>total</c>.</param>
     /// <exception cref="KeyNotFoundException">The graph has no such output, or no step is open.</exception>
+    /// <exception cref="InvalidOperationException">No parameter that learns reaches the result, or the run kept no gradients.</exception>
     public void Backward(string output)
     {
         using DisposeScope scope = NewDisposeScope();
+        if (!Output(output).requires_grad)
+            throw new InvalidOperationException(
+                $"'{output}' depends on no parameter that learns, or its run kept no gradients. Run Forward with gradients, and let a part learn that the graph uses.");
         Output(output).backward();
         foreach (string name in _outputs.Keys)
         {

@@ -37,6 +37,14 @@ internal static class LossInputs
         Pointing(batch, t => t.PointB, "point_b", input);
     }
 
+    /// <summary>Fills the inputs of the answers' loss.</summary>
+    internal static void FillAnswer(RawBatch batch, Func<string, HostTensor> input)
+    {
+        Pixels(batch, input("pixels").Floats);
+        Text(batch, input);
+        Answer(batch, input("answer").Floats);
+    }
+
     private static void Pixels(RawBatch batch, Span<float> pixels)
     {
         int area = batch.Config.ImageSide * batch.Config.ImageSide;

@@ -15,12 +15,14 @@ const string Usage = """
     trainscout train  [--out DIR] [--scenes-dir DIR] [--init FILE] [--minutes M | --steps N] [--batch B] [--threads T]
                       [--half] [--rate R] [--seed S] [--save-minutes M] [--validation N]
     trainscout resume [--out DIR] [--minutes M | --steps N] [--threads T]
-
+    trainscout tune   [--model scout|FILE.gguf] [--steps N] [--batch B] [--threads T] [--seed S]
     trainscout export [--out DIR] [--weights FILE] [--to FILE.gguf] [--type q8_0|q4_0|f16|f32]
     trainscout eval   [--model scout|FILE.gguf | --out DIR] [--scenes N] [--seed S] [--json FILE] [--backend native|torch|reference] [--lists] [--small]
 
     train    a new run: from nothing, or from the weights of --init (safetensors). Ctrl+C saves and stops.
     resume   goes on with the run in --out from its last checkpoint; exactly, unless its length is changed.
+    tune     gives a trained model a new projector and trains by parts, N steps each: the projector alone, then projector and
+             decoder; the vision encoder stays frozen. Shows the losses and keeps nothing.
     export   writes the averaged weights of the run in --out (or of --weights) as GGUF; <out>/scout.gguf by default.
     eval     draws fresh scenes and scores a model from pixels to text; with --out the run's weights, quantized. --lists also
              counts through the list of all objects; --small draws as many small objects as training does.
@@ -57,6 +59,9 @@ try
             return 0;
         case "resume":
             Resume();
+            return 0;
+        case "tune":
+            Tune();
             return 0;
         case "export":
             Export();
@@ -122,6 +127,24 @@ void Resume()
         Threads = a.Integer("threads", o.Threads, 1),
     });
     trainer.Run(new ProgressLog(folder, Console.Out), cancellationToken: stop.Token);
+}
+
+void Tune()
+{
+    var a = new Arguments(args.AsSpan(1), new HashSet<string> { "model", "steps", "batch", "threads", "seed" }, new HashSet<string>());
+    var defaults = new TuneOptions();
+    TuneOptions options = defaults with
+    {
+        Steps = a.Integer("steps", defaults.Steps, 1),
+        Batch = a.Integer("batch", defaults.Batch, 1),
+        Threads = a.Integer("threads", Math.Min(Environment.ProcessorCount, 8), 1),
+        Seed = (ulong)a.Integer("seed", 1, 0),
+    };
+    ScoutCheckpoint model = ScoutCheckpoint.Load(a.Text("model") ?? ScoutCheckpoint.EmbeddedName);
+    using var scenes = new SceneSource();
+    using var tuning = new Tuning(model.Config, new WeightBinding(model.Source, model.Tensors), options, scenes.Draw, Console.Out);
+    foreach ((string[] Parts, float Rate) stage in Tuning.Stages)
+        tuning.Run(stage, stop.Token);
 }
 
 void Export()

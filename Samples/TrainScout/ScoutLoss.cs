@@ -31,22 +31,10 @@ internal static class ScoutLoss
     internal static Graph Full(ScoutConfig c, int batch, int textLength, int boxes)
     {
         var g = new GraphBuilder();
-        int all = c.PictureTokens + textLength;
-        Value pixels = g.Input("pixels", DType.F32, batch, 3, c.ImageSide, c.ImageSide);
-        Value tokens = g.Input("tokens", DType.I32, batch, textLength);
-        Value positions = g.Input("positions", DType.I32, batch, all);
-        Value segments = g.Input("segments", DType.I32, batch, all);
-
-        Value patches = ScoutModel.VisionEncoder(g, c, pixels);
-        Value picture = ScoutModel.Projector(g, c, patches);
-        Value sequence = g.Concat(1, picture, ScoutModel.Embed(g, c, tokens));
-        Value hidden = ScoutModel.Decoder(g, c, sequence, positions, AttentionMask.PackedPrefix, cached: false, segments);
-        Value text = g.Reshape(g.Slice(hidden, 1, c.PictureTokens, textLength), -1, c.DecoderWidth);
-        Value logits = ScoutModel.Head(g, c, text);                                                 // [B * T, V]
-
+        (Value patches, Value picture, Value segments, Value logits) = Forward(g, c, batch, textLength);
         Value patchLoss = PatchLoss(g, c, patches, batch);
         Value tokenLoss = TokenLoss(g, c, picture, batch);
-        Value answerLoss = -g.Sum(g.LogSoftmax(logits) * g.Input("answer", DType.F32, batch * textLength, c.VocabularySize));
+        Value answerLoss = AnswerLoss(g, logits);
         Value boxLoss = ExpectedBoxLoss(g, c, logits, boxes);
         Value pointA = PointingLoss(g, c, segments, "dec.1", "point_a", batch, textLength);
         Value pointB = PointingLoss(g, c, segments, "dec.2", "point_b", batch, textLength);
@@ -61,6 +49,34 @@ internal static class ScoutLoss
         g.Output("total", patchLoss * PatchWeight + tokenLoss * TokenWeight + answerLoss + boxLoss * BoxWeight + (pointA + pointB) * PointWeight);
         return g.Build();
     }
+
+    /// <summary>The next-token loss of the answers alone, over the weights that a finished model has. Outputs: total, and the answer logits [B * T, V].</summary>
+    internal static Graph Answer(ScoutConfig c, int batch, int textLength)
+    {
+        var g = new GraphBuilder();
+        Value logits = Forward(g, c, batch, textLength).Logits;
+        g.Output("logits", logits);
+        g.Output("total", AnswerLoss(g, logits));
+        return g.Build();
+    }
+
+    private static (Value Patches, Value Picture, Value Segments, Value Logits) Forward(GraphBuilder g, ScoutConfig c, int batch, int textLength)
+    {
+        int all = c.PictureTokens + textLength;
+        Value pixels = g.Input("pixels", DType.F32, batch, 3, c.ImageSide, c.ImageSide);
+        Value tokens = g.Input("tokens", DType.I32, batch, textLength);
+        Value positions = g.Input("positions", DType.I32, batch, all);
+        Value segments = g.Input("segments", DType.I32, batch, all);
+
+        Value patches = ScoutModel.VisionEncoder(g, c, pixels);
+        Value picture = ScoutModel.Projector(g, c, patches);
+        Value sequence = g.Concat(1, picture, ScoutModel.Embed(g, c, tokens));
+        Value hidden = ScoutModel.Decoder(g, c, sequence, positions, AttentionMask.PackedPrefix, cached: false, segments);
+        Value text = g.Reshape(g.Slice(hidden, 1, c.PictureTokens, textLength), -1, c.DecoderWidth);
+        return (patches, picture, segments, ScoutModel.Head(g, c, text));                          // [B * T, V]
+    }
+
+    private static Value AnswerLoss(GraphBuilder g, Value logits) => -g.Sum(g.LogSoftmax(logits) * g.Input("answer", DType.F32, logits.Shape.Axes));
 
     private static Value PatchLoss(GraphBuilder g, ScoutConfig c, Value patches, int batch)
     {

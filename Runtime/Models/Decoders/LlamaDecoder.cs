@@ -13,6 +13,11 @@ namespace VlmSdk.Models.Decoders;
 /// <summary>The graph functions of a Llama decoder with GGUF names. Pure: no state, device, tokenizer or file access.</summary>
 public static class LlamaDecoder
 {
+    internal const string RopeFactors = "rope_freqs";
+
+    /// <summary>What the names of its weights begin with; the table of rotary factors, which is no weight that learns, left out.</summary>
+    internal static readonly IReadOnlyList<string> Scopes = ["token_embd", "blk", "output_norm", "output"];
+
     /// <summary>Embeddings of token ids: I32 [B, T] to [B, T, D].</summary>
     public static Value Embed(GraphBuilder g, LlamaConfig c, Value ids) => g.Tap("decoder.inputs", g.Gather(Embedding(g, c), ids));
 
@@ -56,7 +61,7 @@ public static class LlamaDecoder
         Value q = g.Reshape(w["attn_q"].Linear(x, c.Heads * c.HeadWidth), b, t, c.Heads, c.HeadWidth);                    // [B, T, N, H]
         Value k = g.Reshape(w["attn_k"].Linear(x, c.KeyValueHeads * c.HeadWidth), b, t, c.KeyValueHeads, c.HeadWidth);    // [B, T, K, H]
         Value v = g.Reshape(w["attn_v"].Linear(x, c.KeyValueHeads * c.HeadWidth), b, t, c.KeyValueHeads, c.HeadWidth);
-        Value? factors = c.HasRopeFactors ? new WeightScope(g)["rope_freqs"].Weight("weight", c.RopeWidth / 2) : null;
+        Value? factors = c.HasRopeFactors ? new WeightScope(g)[RopeFactors].Weight("weight", c.RopeWidth / 2) : null;
         q = g.Rope(q, positions, c.RopeTheta, c.RopeWidth, c.RopeLayout, factors);
         k = g.Rope(k, positions, c.RopeTheta, c.RopeWidth, c.RopeLayout, factors);
         Value mixed = g.Attention(q, k, v, bias is null ? AttentionMask.Causal : AttentionMask.Bias, slot, maskInput: bias);

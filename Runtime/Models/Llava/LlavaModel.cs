@@ -18,6 +18,9 @@ namespace VlmSdk.Models.Llava;
 /// </summary>
 public static class LlavaModel
 {
+    /// <summary>Which weights are whose.</summary>
+    public static ModelParts Parts { get; } = new(["vision_tower"], ["multi_modal_projector"], LlamaDecoder.Scopes, LlamaDecoder.RopeFactors);
+
     /// <summary>Pixels [n, 3, S, S] to the chosen layers' features [n, P, E * layers].</summary>
     public static Value VisionEncoder(GraphBuilder g, LlavaConfig c, Value pixels)
     {

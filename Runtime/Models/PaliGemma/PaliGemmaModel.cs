@@ -19,6 +19,9 @@ namespace VlmSdk.Models.PaliGemma;
 /// </summary>
 public static class PaliGemmaModel
 {
+    /// <summary>Which weights are whose.</summary>
+    public static ModelParts Parts { get; } = new(["vision_tower"], ["multi_modal_projector"], [GemmaDecoder.Scope]);
+
     /// <summary>Pixels [n, 3, S, S] as (byte / 255 - 0.5) / 0.5, to features [n, P, E].</summary>
     public static Value VisionEncoder(GraphBuilder g, PaliGemmaConfig c, Value pixels) =>
         SiglipVit.Encode(g, c.Vision, new WeightScope(g)["vision_tower"], pixels);

@@ -19,6 +19,9 @@ namespace VlmSdk.Models.Pixtral;
 /// </summary>
 public static class PixtralModel
 {
+    /// <summary>Which weights are whose.</summary>
+    public static ModelParts Parts { get; } = new(["vision_tower"], ["multi_modal_projector"], LlamaDecoder.Scopes, LlamaDecoder.RopeFactors);
+
     /// <summary>Pictures [1, 3, h, w], each of its own size, to patch features [1, P, E], picture after picture.</summary>
     /// <exception cref="ShapeMismatchException">A picture is not F32 [1, 3, h, w] of whole patches, or there is none.</exception>
     public static Value VisionEncoder(GraphBuilder g, PixtralConfig c, params Value[] pixels) =>

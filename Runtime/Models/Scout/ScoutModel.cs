@@ -15,6 +15,9 @@ namespace VlmSdk.Models.Scout;
 /// <summary>The graph functions of Scout (prefix features fusion). Pure: no state, device, tokenizer or file access.</summary>
 public static class ScoutModel
 {
+    /// <summary>Which weights are whose.</summary>
+    public static ModelParts Parts { get; } = new(["stem", "pos", "enc", "en"], ["p1", "p2"], ["emb", "dec", "dn", "lh"]);
+
     /// <summary>Stem and ViT: pixels [B, 3, S, S] as byte / 64 - 2, to patch features [B, P, E].</summary>
     public static Value VisionEncoder(GraphBuilder g, ScoutConfig c, Value pixels)
     {
