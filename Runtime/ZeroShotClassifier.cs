@@ -2,6 +2,7 @@ using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models;
 using VlmSdk.Models.Siglip;
+using VlmSdk.Queries;
 using VlmSdk.Scheduling;
 using VlmSdk.Tensors;
 using VlmSdk.Tokenization;
@@ -39,10 +40,9 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
     private readonly float _scale, _bias;
     private readonly ModelGate _gate = new(nameof(ZeroShotClassifier));
 
-    private ZeroShotClassifier(SiglipConfig config, ITokenizer tokenizer, WeightBinding weights, IExecutor executor, bool ownsExecutor)
+    private ZeroShotClassifier(SiglipConfig config, ImageConvention picture, ITokenizer tokenizer, WeightBinding weights, IExecutor executor, bool ownsExecutor)
     {
-        (_config, _tokenizer, _executor, _ownsExecutor) = (config, tokenizer, executor, ownsExecutor);
-        _picture = ImageConventions.Siglip(config.Vision.ImageSide);
+        (_config, _picture, _tokenizer, _executor, _ownsExecutor) = (config, picture, tokenizer, executor, ownsExecutor);
         var g = new GraphBuilder();
         g.Output("embeddings", SiglipModel.ImageEmbeddings(g, config, g.Input("pixels", DType.F32, 1, 3, config.Vision.ImageSide, config.Vision.ImageSide)));
         _image = executor.Prepare(g.Build(), weights);
@@ -54,7 +54,9 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
     }
 
     /// <summary>The input the model wants; hand it to a capture, so that the capture makes it on the GPU.</summary>
-    public PatchGridSpec PatchGridSpec => _picture.Grid(1, 1)!;
+    /// <exception cref="UnsupportedQueryException">The files are big_vision's, whose picture rule a capture does not know; pass whole pictures instead.</exception>
+    public PatchGridSpec PatchGridSpec => _picture.Grid(1, 1) ?? throw new UnsupportedQueryException(
+        $"The picture rule '{_picture.Name}' has a step that capture grids do not know; classify whole pictures (PixelBuffer) instead.");
 
     /// <summary>Loads a SigLIP folder.</summary>
     /// <param name="folder">A published folder: weights, <c>config.json</c> and the tokenizer.</param>
@@ -82,7 +84,7 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
             IExecutor executor = options.Executor ?? Backends.Create(options.Backend);
             try
             {
-                return new ZeroShotClassifier(config, tokenizer, weights, executor, options.Executor is null);
+                return new ZeroShotClassifier(config, VlmRuntimes.SiglipPicture(files, config.Vision.ImageSide), tokenizer, weights, executor, options.Executor is null);
             }
             catch when (options.Executor is null)
             {

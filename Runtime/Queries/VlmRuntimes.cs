@@ -5,6 +5,7 @@ using VlmSdk.Models.PaliGemma;
 using VlmSdk.Models.Pixtral;
 using VlmSdk.Models.Scout;
 using VlmSdk.Tokenization;
+using VlmSdk.Vision;
 using VlmSdk.Weights;
 
 namespace VlmSdk.Queries;
@@ -23,7 +24,7 @@ internal static class VlmRuntimes
         IPrefixModel model = description.Config switch
         {
             LlavaConfig c => new Llava(c, LlavaPrompt.Picture(c, files.OptionalConfig("preprocessor_config.json"))),
-            PaliGemmaConfig c => new PaliGemma(c),
+            PaliGemmaConfig c => new PaliGemma(c, SiglipPicture(files, c.Vision.ImageSide)),
             PixtralConfig c => new Pixtral(c),
             _ => throw new CheckpointException(path, null, $"is a {family.Name} model, which does not write text about pictures; it can: {family.Abilities}."),
         };
@@ -44,6 +45,10 @@ internal static class VlmRuntimes
         using IWeightSource file = WeightSource.Open(path);
         return MaskCodec.Read(file);
     }
+
+    /// <summary>How SigLIP's image half is given pictures by the library whose files these are.</summary>
+    internal static ImageConvention SiglipPicture(ModelFiles files, int side) =>
+        FlaxWeights.Recognises(files.Weights) ? ImageConventions.SiglipJax(side) : ImageConventions.Siglip(side);
 
     private static void CheckTokenizer(string path, ITokenizer tokenizer, IPrefixModel model)
     {

@@ -53,14 +53,17 @@ internal sealed class PackedText(int length)
         return true;
     }
 
-    /// <summary>Fills a row for one scene: a description and a list often, then questions until six in a row do not fit.</summary>
+    /// <summary>
+    /// Fills a row for one scene: nearly always the list, which descriptions and counts are read from, now and then a description in
+    /// one sentence, then questions until six in a row do not fit.
+    /// </summary>
     internal static PackedText Pack(IReadOnlyList<ObjectLabel> objects, Random random, int length)
     {
         var text = new PackedText(length);
-        if (random.NextDouble() < 0.75)
-            text.TryAdd(Answers.Describe(objects));
-        if (random.NextDouble() < 0.5)
+        if (random.NextDouble() < 0.95)
             text.TryAdd(Answers.Detect(objects));
+        if (random.NextDouble() < 0.15)
+            text.TryAdd(Answers.Describe(objects));
         for (int misses = 0, tries = 0; misses < 6 && tries < 400; tries++)
             if (QueryMix.Next(objects, random) is { } query)
                 misses = text.TryAdd(query) ? 0 : misses + 1;

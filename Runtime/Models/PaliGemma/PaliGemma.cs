@@ -7,7 +7,8 @@ namespace VlmSdk.Models.PaliGemma;
 
 /// <summary>PaliGemma as a runtime drives it.</summary>
 /// <param name="config">Sizes, as <see cref="PaliGemmaMapping.Fit"/> gives them.</param>
-public sealed class PaliGemma(PaliGemmaConfig config) : IPrefixModel
+/// <param name="picture">How its pictures are made: <see cref="ImageConventions.Siglip"/>, or <see cref="ImageConventions.SiglipJax"/> for big_vision's files.</param>
+public sealed class PaliGemma(PaliGemmaConfig config, ImageConvention picture) : IPrefixModel
 {
     /// <inheritdoc/>
     public DecoderSizes Decoder { get; } = new(
@@ -15,7 +16,7 @@ public sealed class PaliGemma(PaliGemmaConfig config) : IPrefixModel
         Math.Max(config.Decoder.VocabularySize, config.ImageToken + 1), config.ImageToken, config.Decoder.ContextLength);
 
     /// <inheritdoc/>
-    public ImageConvention Picture { get; } = ImageConventions.Siglip(config.Vision.ImageSide);
+    public ImageConvention Picture => picture;
 
     /// <inheritdoc/>
     public bool PromptSeesItself => true;
