@@ -113,20 +113,28 @@ internal sealed class ContextHandle : SafeHandleZeroOrMinusOneIsInvalid
 /// <summary>A weight in the packed form of the kernels.</summary>
 internal sealed unsafe class PackedWeight : SafeHandleZeroOrMinusOneIsInvalid
 {
-    private PackedWeight(nint weight) : base(ownsHandle: true) => SetHandle(weight);
+    private readonly long _bytes;
+
+    // The collector is told of the kernels' memory, so that it gives back originals that were let go.
+    private PackedWeight(nint weight, long bytes) : base(ownsHandle: true)
+    {
+        SetHandle(weight);
+        GC.AddMemoryPressure(_bytes = Math.Max(bytes, 1));
+    }
 
     internal static PackedWeight Create(int type, ReadOnlySpan<byte> data, long rows, long columns)
     {
         fixed (byte* p = data)
         {
             NativeMethods.Check(NativeMethods.WeightCreate(type, p, data.Length, rows, columns, out nint weight));
-            return new PackedWeight(weight);
+            return new PackedWeight(weight, data.Length);
         }
     }
 
     protected override bool ReleaseHandle()
     {
         NativeMethods.WeightDestroy(handle);
+        GC.RemoveMemoryPressure(_bytes);
         return true;
     }
 }

@@ -80,11 +80,14 @@ internal sealed class WeightStore : IDisposable
     /// <summary>The weight packed for matrix products; types without a kernel are packed as floats.</summary>
     internal PackedWeight Packed(WeightBinding binding, WeightOp weight)
     {
-        HostTensor tensor = binding.Get(weight);
+        binding.Check(weight);
         return Get(binding, e => e.Packed, weight, () =>
         {
+            HostTensor tensor = binding.Get(weight.WeightName);
             HostTensor source = StorageType(tensor.Type) is null ? Dequantizer.ToFloats(tensor) : tensor;
-            return PackedWeight.Create(StorageType(source.Type)!.Value, source.Data.Span, source.Shape[0], source.Shape[1]);
+            PackedWeight packed = PackedWeight.Create(StorageType(source.Type)!.Value, source.Data.Span, source.Shape[0], source.Shape[1]);
+            binding.Release(weight.WeightName);
+            return packed;
         });
     }
 

@@ -34,7 +34,7 @@ internal static class VlmRuntimes
         PaliGemmaGrounding? grounding = description.Config is PaliGemmaConfig config ? new(config, tokenizer, ReadMaskCodec(files), executor) : null;
         ModelAbilities abilities = grounding is { Segments: false } ? family.Abilities & ~ModelAbilities.Segment : family.Abilities;
         IReadOnlyDictionary<string, Tensors.HostTensor> tensors = description.Read(options.Reading, cancellationToken);
-        return new PrefixRuntime(new VlmCapabilities(path, abilities, null), model, tokenizer, new WeightBinding(path, tensors), executor, grounding);
+        return new PrefixRuntime(new VlmCapabilities(path, abilities, null), model, tokenizer, path, tensors, executor, grounding);
     }
 
     // Published apart from the models; masks are given where it lies in the model's folder.
