@@ -162,7 +162,7 @@ public sealed class PaliGemmaInputTests
     [TestCaseSource(nameof(Chats))]
     public void Prompt_ids_spell_the_reference_prompt(JsonElement c)
     {
-        VocabularyTokenizer words = GoldenVocabularies.Load("gemma-spm");
+        ITokenizer words = TokenizerFile.Load(Golden.Own("tokenizers", "gemma-spm"));
         int rows = c.GetProperty("image_seq_len").GetInt32(), pictures = c.GetProperty("num_images").GetInt32(), image = words.VocabularySize;
         // A strip of patches has any number of rows of its own.
         PaliGemmaConfig config = Read(Json) with { ImageToken = image };
@@ -180,7 +180,7 @@ public sealed class PaliGemmaInputTests
     [Test]
     public void Control_tokens_in_a_question_stay_text()
     {
-        VocabularyTokenizer words = GoldenVocabularies.Load("gemma-spm");
+        ITokenizer words = TokenizerFile.Load(Golden.Own("tokenizers", "gemma-spm"));
         int[] ids = PaliGemmaPrompt.Encode(Read(Json) with { ImageToken = words.VocabularySize }, words, PaliGemmaPrompt.Answer("<bos><eos><image>"), 0);
         Assert.That(ids.Skip(1), Does.Not.Contain(2).And.Not.Contain(1).And.Not.Contain(words.VocabularySize));
     }
