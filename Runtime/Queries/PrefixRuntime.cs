@@ -15,6 +15,9 @@ namespace VlmSdk.Queries;
 /// </summary>
 internal sealed class PrefixRuntime : IVlmRuntime
 {
+    // Room for a dozen boxes with masks and labels.
+    private const int LongestBoxes = 300;
+
     private readonly IPrefixModel _model;
     private readonly ITokenizer _tokenizer;
     private readonly PrefixGenerator _generator;
@@ -112,10 +115,10 @@ internal sealed class PrefixRuntime : IVlmRuntime
     private GroundingResult Find(
         PaliGemmaGrounding grounding, EncodedView view, string phrase, PromptTask task, GroundOptions options, CancellationToken cancellationToken)
     {
-        LocationGrammar grammar = grounding.Grammar(options, task == PromptTask.Segment, AnswerLength.Most);
+        LocationGrammar grammar = grounding.Grammar(options, task == PromptTask.Segment, LongestBoxes);
         var ids = new List<int>();
         var probabilities = new List<float>();
-        QueryStatistics statistics = Generate(view, task, phrase, new SamplingOptions(), AnswerLength.Most, grammar, (id, probability, _) =>
+        QueryStatistics statistics = Generate(view, task, phrase, new SamplingOptions(), LongestBoxes, grammar, (id, probability, _) =>
         {
             if (id < 0)
                 return;

@@ -8,7 +8,7 @@ public sealed record DescribeOptions
     /// <summary>How tokens are chosen; greedy by default.</summary>
     public SamplingOptions Sampling { get; init; } = new();
 
-    /// <summary>Most tokens, 16..256.</summary>
+    /// <summary>Most tokens, 16..4096; Scout writes at most 256.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Set to another number.</exception>
     public int MaxTokens { get; init => field = AnswerLength.Checked(value); } = 128;
 }
@@ -19,9 +19,9 @@ public sealed record AskOptions
     /// <summary>How tokens are chosen; greedy by default.</summary>
     public SamplingOptions Sampling { get; init; } = new();
 
-    /// <summary>Most tokens, 16..256.</summary>
+    /// <summary>Most tokens, 16..4096; Scout writes at most 256.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Set to another number.</exception>
-    public int MaxTokens { get; init => field = AnswerLength.Checked(value); } = 32;
+    public int MaxTokens { get; init => field = AnswerLength.Checked(value); } = 128;
 }
 
 /// <summary>How a phrase is grounded. Grounding is always greedy.</summary>
@@ -49,8 +49,8 @@ public sealed record GroundOptions
 /// <summary>The range of an answer's length.</summary>
 internal static class AnswerLength
 {
-    /// <summary>Fewest tokens an answer's grammar can close all its tags in, and the most a cache has room for.</summary>
-    internal const int Least = 16, Most = 256;
+    /// <summary>Fewest tokens an answer's grammar can close all its tags in, and the most any answer has.</summary>
+    internal const int Least = 16, Most = 4096;
 
     internal static int Checked(int maxTokens) => maxTokens is >= Least and <= Most
         ? maxTokens

@@ -14,7 +14,7 @@ namespace VlmSdk.Queries;
 internal sealed class ScoutGenerator : IDisposable
 {
     /// <summary>Longest prompt and longest answer in tokens.</summary>
-    internal const int LongestPrompt = 128, LongestAnswer = AnswerLength.Most;
+    internal const int LongestPrompt = 128, LongestAnswer = 256;
 
     // Prompts are read in chunks of this size, the last one padded: one graph serves every prompt.
     private const int Chunk = 16;
@@ -94,7 +94,7 @@ internal sealed class ScoutGenerator : IDisposable
         _work.CopyFrom(picture);
         Span<float> logits = Prefill(prompt, cancellationToken);
         long prefilled = Stopwatch.GetTimestamp();
-        var grammar = new AnswerGrammar(Tokens, form, _config.VocabularySize, maxTokens);
+        var grammar = new AnswerGrammar(Tokens, form, _config.VocabularySize, Math.Min(maxTokens, LongestAnswer));
         int written = 0;
         while (true)
         {

@@ -267,7 +267,7 @@ public sealed class VlmModelTests
         foreach (float threshold in new[] { float.NaN, -0.1f, 1.1f })
             Assert.That(() => new GroundOptions { Threshold = threshold }, Throws.InstanceOf<ArgumentOutOfRangeException>());
         Assert.That(() => new GroundOptions { MaxDetections = 0 }, Throws.InstanceOf<ArgumentOutOfRangeException>());
-        foreach (int tokens in new[] { 15, 257 })
+        foreach (int tokens in new[] { 15, 4097 })
         {
             Assert.That(() => new DescribeOptions { MaxTokens = tokens }, Throws.InstanceOf<ArgumentOutOfRangeException>());
             Assert.That(() => new AskOptions { MaxTokens = tokens }, Throws.InstanceOf<ArgumentOutOfRangeException>());
@@ -277,7 +277,7 @@ public sealed class VlmModelTests
     });
 
     [Test]
-    public async Task The_longest_and_shortest_answers_are_written([Values(16, 256)] int tokens)
+    public async Task The_longest_and_shortest_answers_are_written([Values(16, 256, 4096)] int tokens)
     {
         using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(1));
         string longest = string.Join(' ', Enumerable.Repeat("red", 125));
