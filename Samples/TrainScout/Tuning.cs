@@ -14,7 +14,7 @@ namespace VlmSdk.Samples.TrainScout;
 internal sealed record TuneOptions
 {
     /// <summary>Steps of each stage.</summary>
-    public int Steps { get; init; } = 40;
+    public int Steps { get; init; } = 30;
 
     /// <summary>Pictures of a step.</summary>
     public int Batch { get; init; } = 8;
@@ -73,7 +73,7 @@ internal sealed class Tuning : IDisposable
     internal static IReadOnlyList<(string[] Parts, float Rate)> Stages { get; } =
     [
         ([ModelParts.Projector], 1e-2f),
-        ([ModelParts.Projector, ModelParts.Decoder], 2e-3f),
+        ([ModelParts.Projector, ModelParts.Decoder], 5e-3f),
     ];
 
     /// <summary>The loss on the pictures held out, after the last stage.</summary>

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace VlmSdk.Tests.Samples;
 
@@ -25,6 +27,22 @@ public sealed class ScoutTests
             Assert.That(Figure("false_present"), Is.LessThan(0.12));
             Assert.That(Figure("presence_recall"), Is.GreaterThan(0.8));
             Assert.That(Figure("calibration_error"), Is.LessThan(0.1));
+        });
+    }
+
+    [Test]
+    public void Training_by_parts_lowers_the_loss_in_both_stages()
+    {
+        Sample run = Sample.TrainScout("tune", "--steps", "10", "--batch", "4");
+        Assert.That(run.ExitCode, Is.EqualTo(0), run.Error);
+        double[] losses = [.. Regex.Matches(run.Output, @"held-out loss ([0-9.]+)").Select(m => double.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture))];
+        // As trained, with a new projector, after each stage.
+        Assert.That(losses, Has.Length.EqualTo(4));
+        Assert.Multiple(() =>
+        {
+            Assert.That(losses[1], Is.GreaterThan(2 * losses[0]));
+            Assert.That(losses[2], Is.LessThan(0.75 * losses[1]));
+            Assert.That(losses[3], Is.LessThan(losses[2]));
         });
     }
 }
