@@ -40,7 +40,7 @@ public sealed class VlmModel : IAsyncDisposable
     private readonly IVlmRuntime _runtime;
     private readonly IExecutor _executor;
     private readonly VlmModelOptions _options;
-    private readonly ModelGate _gate = new(nameof(VlmModel));
+    private readonly ModelGate _gate = new(typeof(VlmModel));
 
     private VlmModel(IVlmRuntime runtime, IExecutor executor, VlmModelOptions options) =>
         (_runtime, _executor, _options) = (runtime, executor, options);

@@ -38,7 +38,7 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
     private readonly bool _ownsExecutor;
     private readonly IPlan _image, _text;
     private readonly float _scale, _bias;
-    private readonly ModelGate _gate = new(nameof(ZeroShotClassifier));
+    private readonly ModelGate _gate = new(typeof(ZeroShotClassifier));
 
     private ZeroShotClassifier(SiglipConfig config, ImageConvention picture, ITokenizer tokenizer, WeightBinding weights, IExecutor executor, bool ownsExecutor)
     {

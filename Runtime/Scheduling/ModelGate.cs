@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace VlmSdk.Scheduling;
 
 /// <summary>
@@ -5,7 +7,8 @@ namespace VlmSdk.Scheduling;
 /// or running when the model closes. Thread-safe.
 /// </summary>
 /// <param name="owner">The model's type, for messages.</param>
-internal sealed class ModelGate(string owner)
+[SuppressMessage("Design", "CA1001", Justification = "CloseAsync disposes what has to be; the gate stays closed for those who still wait.")]
+internal sealed class ModelGate(Type owner)
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _closing = new();
@@ -14,11 +17,7 @@ internal sealed class ModelGate(string owner)
 
     /// <summary>Refuses calls on a closed model.</summary>
     /// <exception cref="ObjectDisposedException">It is closed.</exception>
-    internal void ThrowIfClosed()
-    {
-        if (Volatile.Read(ref _disposed) != 0)
-            throw new ObjectDisposedException(owner);
-    }
+    internal void ThrowIfClosed() => ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, owner);
 
     /// <summary>Runs work alone, until it is done, cancelled, or the model closes.</summary>
     /// <exception cref="OperationCanceledException">The caller's token was cancelled.</exception>
@@ -33,7 +32,7 @@ internal sealed class ModelGate(string owner)
         }
         catch (ObjectDisposedException)
         {
-            throw new ObjectDisposedException(owner);
+            throw new ObjectDisposedException(owner.Name);
         }
         using (linked)
         {
@@ -55,7 +54,7 @@ internal sealed class ModelGate(string owner)
             }
             catch (OperationCanceledException) when (_disposed != 0)
             {
-                throw new ObjectDisposedException(owner, "The model was disposed while the call was waiting or running.");
+                throw new ObjectDisposedException(owner.Name, "The model was disposed while the call was waiting or running.");
             }
         }
     }
