@@ -15,7 +15,7 @@ internal sealed record InspectCommand(string Path, bool Json, DType? Read)
         using ModelFiles files = ModelFiles.Open(Path);
         (ModelFamily? family, ModelDescription? model, CheckpointException? fault) = Recognise(files);
         CheckpointFit? fit = model is null ? null : model.Compare();
-        fault ??= fit!.Faults.FirstOrDefault();
+        fault ??= fit!.Faults is [var first, ..] ? first : null;
         (string kind, Dictionary<string, string> metadata) = Container(files.Weights);
         TensorInfo[] all = [.. files.Weights.Tensors.Values];
         var memory = fit is null ? [] : Types.ToDictionary(t => t.ToString(), t => fit.BytesAs(new WeightReading { Matrices = t }));
