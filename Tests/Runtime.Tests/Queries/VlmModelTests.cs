@@ -93,10 +93,12 @@ public sealed class VlmModelTests
         using var executor = new CancellingExecutor();
         using ManualResetEventSlim entered = new(), goOn = new();
         VlmModel vlm = await VlmModel.LoadAsync(_file, new VlmModelOptions { Executor = executor });
-        executor.AtRun = () =>
+        executor.AtRun = token =>
         {
             entered.Set();
-            goOn.Wait();
+            goOn.Wait(CancellationToken.None);
+            // The closing reaches the call's own token in the background.
+            token.WaitHandle.WaitOne();
         };
         Task<EncodedImage> running = vlm.EncodeAsync(TinyScout.Picture(1));
         entered.Wait();
@@ -446,7 +448,7 @@ public sealed class VlmModelTests
 
         public string Name => _inner.Name;
 
-        internal Action? AtRun { get; set; }
+        internal Action<CancellationToken>? AtRun { get; set; }
 
         internal void CancelAfter(CancellationTokenSource cancel, int runs) => (_cancel, _left) = (cancel, runs);
 
@@ -466,7 +468,7 @@ public sealed class VlmModelTests
 
             public void Run(KvCache? cache, CancellationToken cancellationToken)
             {
-                owner.AtRun?.Invoke();
+                owner.AtRun?.Invoke(cancellationToken);
                 if (owner._cancel is { } cancel && --owner._left == 0)
                     cancel.Cancel();
                 inner.Run(cache, cancellationToken);
