@@ -70,7 +70,7 @@ public sealed class VlmModel : IAsyncDisposable
     public WorkCounts Work => _runtime.Work;
 
     /// <summary>Loads a model.</summary>
-    /// <param name="model">"scout" for the embedded default, a GGUF file, or a folder that holds one model.</param>
+    /// <param name="model">"scout" for the embedded default, a folder that holds one model, or its weights' file (GGUF, or safetensors or npz in such a folder).</param>
     /// <param name="options">How to load it; defaults when omitted.</param>
     /// <param name="cancellationToken">Ends the loading.</param>
     /// <exception cref="CheckpointException">No model is there, or it is malformed or of a kind this class does not run.</exception>
@@ -79,20 +79,8 @@ public sealed class VlmModel : IAsyncDisposable
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(model);
         options ??= new VlmModelOptions();
-        return Task.Run(() =>
-        {
-            IExecutor executor = options.Executor ?? Backends.Create(options.Backend);
-            try
-            {
-                IVlmRuntime runtime = VlmRuntimes.Load(model, executor, options, cancellationToken);
-                return new VlmModel(runtime, executor, options);
-            }
-            catch when (options.Executor is null)
-            {
-                executor.Dispose();
-                throw;
-            }
-        }, cancellationToken);
+        return Task.Run(() => Backends.Use(options, executor =>
+            new VlmModel(VlmRuntimes.Load(model, executor, options, cancellationToken), executor, options)), cancellationToken);
     }
 
     /// <summary>Looks at a captured frame. Await it off the render thread; the ticket's ring slot is freed when its grid was read.</summary>

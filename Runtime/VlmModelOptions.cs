@@ -66,6 +66,21 @@ public static class Backends
         }
     }
 
+    /// <summary>Makes something on the options' executor, or on one made for it, which is disposed again if that fails.</summary>
+    internal static T Use<T>(VlmModelOptions options, Func<IExecutor, T> make)
+    {
+        IExecutor executor = options.Executor ?? Create(options.Backend);
+        try
+        {
+            return make(executor);
+        }
+        catch when (options.Executor is null)
+        {
+            executor.Dispose();
+            throw;
+        }
+    }
+
     private static IExecutor Make(
         [System.Diagnostics.CodeAnalysis.DynamicallyAccessedMembers(System.Diagnostics.CodeAnalysis.DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] Type? type,
         string package)

@@ -59,7 +59,7 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
         $"The picture rule '{_picture.Name}' has a step that capture grids do not know; classify whole pictures (PixelBuffer) instead.");
 
     /// <summary>Loads a SigLIP folder.</summary>
-    /// <param name="folder">A published folder: weights, <c>config.json</c> and the tokenizer.</param>
+    /// <param name="folder">A published folder with weights, <c>config.json</c> and the tokenizer, or the weights' file in it.</param>
     /// <param name="options">How to load it; defaults when omitted.</param>
     /// <param name="cancellationToken">Ends the loading.</param>
     /// <exception cref="CheckpointException">No SigLIP model is there, or its files are malformed or disagree.</exception>
@@ -75,22 +75,14 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
             ModelDescription description = family.Describe(files);
             if (description.Config is not SiglipConfig config)
                 throw new CheckpointException(folder, null, $"is a {family.Name} model; labels are compared with pictures by SigLIP models. Load it with VlmModel.");
-            ITokenizer tokenizer = TokenizerFile.Load(folder);
+            ITokenizer tokenizer = TokenizerFile.Load(files.Folder);
             if (tokenizer.VocabularySize > config.VocabularySize || tokenizer.FindId(SiglipText.End) is null)
                 throw new CheckpointException(folder, null, $"the tokenizer has {tokenizer.VocabularySize} tokens and the text encoder {config.VocabularySize}, " +
                     $"and its texts must end in '{SiglipText.End}'. Use the tokenizer that belongs to the model.");
             cancellationToken.ThrowIfCancellationRequested();
             var weights = new WeightBinding(folder, description.Read(options.Reading, cancellationToken));
-            IExecutor executor = options.Executor ?? Backends.Create(options.Backend);
-            try
-            {
-                return new ZeroShotClassifier(config, VlmRuntimes.SiglipPicture(files, config.Vision.ImageSide), tokenizer, weights, executor, options.Executor is null);
-            }
-            catch when (options.Executor is null)
-            {
-                executor.Dispose();
-                throw;
-            }
+            ImageConvention picture = VlmRuntimes.SiglipPicture(files, config.Vision.ImageSide);
+            return Backends.Use(options, executor => new ZeroShotClassifier(config, picture, tokenizer, weights, executor, options.Executor is null));
         }, cancellationToken);
     }
 

@@ -9,17 +9,18 @@ namespace VlmSdk.Models;
 /// </summary>
 public sealed class ModelFiles : IDisposable
 {
-    private readonly string _folder;
-
     private ModelFiles(string path, string folder, IWeightSource weights)
     {
-        (Path, _folder, Weights) = (path, folder, weights);
+        (Path, Folder, Weights) = (path, folder, weights);
         Config = OptionalConfig("config.json");
         Params = OptionalConfig("params.json");
     }
 
     /// <summary>The file or folder that was opened.</summary>
     public string Path { get; }
+
+    /// <summary>The folder the files lie in.</summary>
+    public string Folder { get; }
 
     /// <summary>The weights.</summary>
     public IWeightSource Weights { get; }
@@ -59,15 +60,15 @@ public sealed class ModelFiles : IDisposable
 
     /// <summary>A further configuration of the folder.</summary>
     /// <exception cref="CheckpointException">It is missing or not sound.</exception>
-    public ConfigReader ReadConfig(params ReadOnlySpan<string> name) => ConfigReader.Open(System.IO.Path.Combine([_folder, .. name]));
+    public ConfigReader ReadConfig(params ReadOnlySpan<string> name) => ConfigReader.Open(System.IO.Path.Combine([Folder, .. name]));
 
     /// <summary>A further configuration of the folder, null if there is none. A GGUF file says everything itself; what happens to lie beside it is not its own.</summary>
     /// <exception cref="CheckpointException">It is not sound.</exception>
     public ConfigReader? OptionalConfig(string name) =>
-        Weights is not GgufFile && File.Exists(System.IO.Path.Combine(_folder, name)) ? ReadConfig(name) : null;
+        Weights is not GgufFile && File.Exists(System.IO.Path.Combine(Folder, name)) ? ReadConfig(name) : null;
 
     /// <summary>The path of a further file of the folder, null if there is none.</summary>
-    public string? OptionalFile(string name) => System.IO.Path.Combine(_folder, name) is var path && File.Exists(path) ? path : null;
+    public string? OptionalFile(string name) => System.IO.Path.Combine(Folder, name) is var path && File.Exists(path) ? path : null;
 
     /// <summary>Closes the weights. Tensors already read stay valid.</summary>
     public void Dispose() => Weights.Dispose();

@@ -16,9 +16,9 @@ internal static class VlmRuntimes
     /// <summary>Reads the model and prepares it on an executor, which stays the caller's.</summary>
     internal static IVlmRuntime Load(string path, IExecutor executor, VlmModelOptions options, CancellationToken cancellationToken)
     {
-        if (path == "scout" || IsGguf(path))
-            return new ScoutRuntime(path, ScoutCheckpoint.Load(path), executor);
         using ModelFiles files = ModelFiles.Open(path);
+        if (files.Weights is GgufFile gguf)
+            return new ScoutRuntime(path, ScoutCheckpoint.Read(gguf), executor);
         ModelFamily family = ModelRegistry.Find(files);
         ModelDescription description = family.Describe(files);
         IPrefixModel model = description.Config switch
@@ -28,7 +28,7 @@ internal static class VlmRuntimes
             PixtralConfig c => new Pixtral(c),
             _ => throw new CheckpointException(path, null, $"is a {family.Name} model, which does not write text about pictures; it can: {family.Abilities}."),
         };
-        ITokenizer tokenizer = TokenizerFile.Load(path);
+        ITokenizer tokenizer = TokenizerFile.Load(files.Folder);
         CheckTokenizer(path, tokenizer, model);
         cancellationToken.ThrowIfCancellationRequested();
         PaliGemmaGrounding? grounding = description.Config is PaliGemmaConfig config ? new(config, tokenizer, ReadMaskCodec(files), executor) : null;
@@ -62,9 +62,4 @@ internal static class VlmRuntimes
         if (tokenizer.FindId(model.RowSpelling) is { } id && id != model.RowToken)
             throw new CheckpointException(path, null, $"the tokenizer gives '{model.RowSpelling}' the id {id}, and the configuration {model.RowToken}. {Remedy}");
     }
-
-    // A folder without safetensors may hold a Scout; what it lacks is then said in Scout's words.
-    private static bool IsGguf(string path) => Directory.Exists(path)
-        ? !Directory.EnumerateFiles(path, "*.safetensors*").Any()
-        : !path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) && !path.EndsWith(".json", StringComparison.OrdinalIgnoreCase);
 }

@@ -188,6 +188,19 @@ public sealed class PublishedModelTests
     }
 
     [Test]
+    public async Task The_weights_file_in_a_folder_names_the_model_as_the_folder_does()
+    {
+        string folder = TinyLlava.Write(_folder);
+        await using VlmModel named = await VlmModel.LoadAsync(Path.Combine(folder, "model.safetensors"), Reference), whole = await VlmModel.LoadAsync(folder, Reference);
+        PixelBuffer picture = TinyScout.Picture(4);
+        using EncodedImage one = await named.EncodeAsync(picture), other = await whole.EncodeAsync(picture);
+        Assert.That((await named.AskAsync(one, "Where?")).Text, Is.EqualTo((await whole.AskAsync(other, "Where?")).Text));
+        // The golden folder has big_vision's file and no tokenizer: its family is known, and what is missing is said.
+        Assert.That(async () => await VlmModel.LoadAsync(Golden.Own("paligemma", "model.npz"), Reference),
+            Throws.InstanceOf<CheckpointException>().With.Message.Contains("tokenizer"));
+    }
+
+    [Test]
     public async Task Descriptions_stream_and_can_be_left()
     {
         await using VlmModel vlm = await VlmModel.LoadAsync(TinyLlava.Write(_folder), Reference);
