@@ -5,68 +5,29 @@ using VlmSdk.Tensors;
 
 namespace VlmSdk.Decoding;
 
-/// <summary>
-/// Runs a Llama decoder: a prompt in chunks of few fixed lengths, so that graphs are built once and
-/// replayed, then token by token through the one-token graph. Sequences are
-/// caches, so several may take turns. Not thread-safe.
-/// </summary>
+/// <summary>Runs a Llama decoder over sequences, each in a cache of its own. Not thread-safe.</summary>
 internal sealed class LlamaRunner : IDisposable
 {
-    private static readonly int[] ChunkLengths = [128, 32, 8, 1];
-
     private readonly LlamaConfig _config;
     private readonly IExecutor _executor;
-    private readonly WeightBinding _weights;
-    private readonly Dictionary<int, IPlan> _plans = [];
+    private readonly ChunkRunner _chunks;
 
     internal LlamaRunner(LlamaConfig config, IExecutor executor, WeightBinding weights)
     {
-        _config = config;
-        _executor = executor;
-        _weights = weights;
+        (_config, _executor) = (config, executor);
+        _chunks = new ChunkRunner(executor, weights, ChunkGraph);
     }
 
     /// <summary>An empty cache for a sequence of this many tokens; the caller's to dispose.</summary>
     internal KvCache CreateCache(int capacity) =>
         _executor.CreateCache(new KvCacheSpec(_config.Layers, _config.KeyValueHeads, _config.HeadWidth, capacity));
 
-    /// <summary>
-    /// Appends tokens (at least one) to a sequence and gives the logits [V] after the last, in a buffer that the next
-    /// call overwrites. After an exception or cancellation the sequence holds the chunks that were complete.
-    /// </summary>
-    internal Span<float> Append(KvCache cache, scoped ReadOnlySpan<int> ids, CancellationToken cancellationToken)
-    {
-        IPlan? plan = null;
-        while (!ids.IsEmpty)
-        {
-            int chunk = ChunkFor(ids.Length);
-            plan = Plan(chunk);
-            ids[..chunk].CopyTo(plan.Input("ids").Ints);
-            Span<int> positions = plan.Input("positions").Ints;
-            for (int i = 0; i < chunk; i++)
-                positions[i] = cache.Length + i;
-            plan.Run(cache, cancellationToken);
-            ids = ids[chunk..];
-        }
-        return plan!.Output("logits").Floats;
-    }
+    /// <inheritdoc cref="ChunkRunner.Append"/>
+    internal Span<float> Append(KvCache cache, scoped ReadOnlySpan<int> ids, CancellationToken cancellationToken) =>
+        _chunks.Append(cache, ids, cancellationToken);
 
     /// <summary>Releases the plans.</summary>
-    public void Dispose()
-    {
-        foreach (IPlan plan in _plans.Values)
-            plan.Dispose();
-        _plans.Clear();
-    }
-
-    private static int ChunkFor(int tokens) => ChunkLengths.First(size => size <= tokens);
-
-    private IPlan Plan(int chunk)
-    {
-        if (!_plans.TryGetValue(chunk, out IPlan? plan))
-            _plans.Add(chunk, plan = _executor.Prepare(ChunkGraph(chunk), _weights));
-        return plan;
-    }
+    public void Dispose() => _chunks.Dispose();
 
     private Graph ChunkGraph(int length)
     {

@@ -1,4 +1,5 @@
 using VlmSdk.Graphs;
+using VlmSdk.Models.Decoders;
 using VlmSdk.Tokenization;
 using VlmSdk.Vision;
 
@@ -24,7 +25,11 @@ public enum PromptTask
 /// <param name="VocabularySize">Ids a prompt may hold.</param>
 /// <param name="Words">Ids a token is chosen among: the first ones. Logits behind them stand for no word.</param>
 /// <param name="ContextLength">Most tokens of prompt and answer.</param>
-public sealed record DecoderSizes(int Layers, int KeyValueHeads, int HeadWidth, int VocabularySize, int Words, int ContextLength);
+public sealed record DecoderSizes(int Layers, int KeyValueHeads, int HeadWidth, int VocabularySize, int Words, int ContextLength)
+{
+    /// <summary>Those of a Llama decoder, whose every row of the table is a word.</summary>
+    public static DecoderSizes Of(LlamaConfig c) => new(c.Layers, c.KeyValueHeads, c.HeadWidth, c.VocabularySize, c.VocabularySize, c.ContextLength);
+}
 
 /// <summary>
 /// A model whose decoder reads picture rows in place of prompt tokens (prefix features fusion), as a runtime drives it.

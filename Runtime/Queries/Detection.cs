@@ -60,6 +60,17 @@ public abstract record GroundingResult
 
     /// <summary>What the query cost.</summary>
     public QueryStatistics Statistics { get; init; }
+
+    /// <summary>The result of what was found: grounded when there is anything, each detection then as likely as it is and the phrase's presence.</summary>
+    internal static GroundingResult Of(string phrase, float presence, IReadOnlyList<Detection> found, QueryStatistics statistics) => found.Count == 0
+        ? new NotInView { Phrase = phrase, Presence = presence, Detections = [], Statistics = statistics }
+        : new Grounded
+        {
+            Phrase = phrase,
+            Presence = presence,
+            Detections = [.. found.Select(d => d with { Confidence = d.Confidence * presence })],
+            Statistics = statistics,
+        };
 }
 
 /// <summary>The phrase is in view.</summary>

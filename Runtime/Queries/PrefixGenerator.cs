@@ -1,3 +1,4 @@
+using VlmSdk.Decoding;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models;
@@ -16,12 +17,10 @@ namespace VlmSdk.Queries;
 /// <param name="executor">Runs the graphs; stays the caller's.</param>
 internal sealed class PrefixGenerator(IPrefixModel model, int words, WeightBinding weights, IExecutor executor) : IDisposable
 {
-    private static readonly int[] ChunkLengths = [128, 32, 8, 1];
-
     // Picture sizes and prompt lengths vary without end; the plans of the latest few are kept.
     private const int KeptPlans = 4;
 
-    private readonly Dictionary<int, IPlan> _text = [];
+    private readonly ChunkRunner _text = new(executor, weights, length => TextGraph(model, length));
     private readonly List<((int, int) Key, IPlan Plan)> _pictures = [], _prompts = [];
     private long _encodes, _picturePrefills, _promptPrefills, _decodeSteps;
 
@@ -73,7 +72,7 @@ internal sealed class PrefixGenerator(IPrefixModel model, int words, WeightBindi
             var g = new GraphBuilder();
             Value hidden = model.Hidden(g, g.Input("ids", DType.I32, 1, length), g.Input("positions", DType.I32, 1, length),
                 g.Input("places", DType.I32, count), g.Input("rows", DType.F32, rows.Shape.Axes));
-            g.Output("logits", Last(g, hidden));
+            g.Output("logits", Last(g, model, hidden));
             return g.Build();
         });
         Span<int> to = plan.Input("ids").Ints, places = plan.Input("places").Ints;
@@ -90,10 +89,10 @@ internal sealed class PrefixGenerator(IPrefixModel model, int words, WeightBindi
                 to[i] = ids[i];
             }
         rows.Data.CopyTo(plan.Input("rows").Data);
-        Positions(plan, 0);
+        ChunkRunner.Positions(plan, 0);
         plan.Run(cache, cancellationToken);
         Interlocked.Increment(ref _picturePrefills);
-        return Words(plan);
+        return plan.Output("logits").Floats[..words];
     }
 
     /// <summary>Reads text, at least one id, behind what the cache holds; logits as <see cref="Prefill"/>.</summary>
@@ -103,39 +102,27 @@ internal sealed class PrefixGenerator(IPrefixModel model, int words, WeightBindi
             Interlocked.Increment(ref _decodeSteps);
         else
             Interlocked.Increment(ref _promptPrefills);
-        IPlan? plan = null;
-        while (!ids.IsEmpty)
-        {
-            int left = ids.Length, chunk = ChunkLengths.First(size => size <= left);
-            if (!_text.TryGetValue(chunk, out plan))
-                _text.Add(chunk, plan = executor.Prepare(TextGraph(chunk), weights));
-            ids[..chunk].CopyTo(plan.Input("ids").Ints);
-            Positions(plan, cache.Length);
-            plan.Run(cache, cancellationToken);
-            ids = ids[chunk..];
-        }
-        return Words(plan!);
+        return _text.Append(cache, ids, cancellationToken)[..words];
     }
 
     public void Dispose()
     {
-        foreach (IPlan plan in _text.Values.Concat(_pictures.Concat(_prompts).Select(p => p.Plan)))
+        _text.Dispose();
+        foreach ((_, IPlan plan) in _pictures.Concat(_prompts))
             plan.Dispose();
     }
 
-    private Graph TextGraph(int length)
+    private static Graph TextGraph(IPrefixModel model, int length)
     {
         var g = new GraphBuilder();
         Value hidden = model.Hidden(g, g.Input("ids", DType.I32, 1, length), g.Input("positions", DType.I32, 1, length), null, null);
-        g.Output("logits", Last(g, hidden));
+        g.Output("logits", Last(g, model, hidden));
         return g.Build();
     }
 
     // Only the last token's logits are needed, and the head is the largest product.
-    private Value Last(GraphBuilder g, Value hidden) =>
+    private static Value Last(GraphBuilder g, IPrefixModel model, Value hidden) =>
         model.Logits(g, g.Reshape(g.Slice(hidden, 1, hidden.Shape[1] - 1, 1), 1, hidden.Shape[2]));
-
-    private Span<float> Words(IPlan plan) => plan.Output("logits").Floats[..words];
 
     private IPlan Keep(List<((int, int) Key, IPlan Plan)> kept, (int, int) key, Func<Graph> build)
     {
@@ -150,12 +137,5 @@ internal sealed class PrefixGenerator(IPrefixModel model, int words, WeightBindi
             kept.RemoveAt(0);
         }
         return plan;
-    }
-
-    private static void Positions(IPlan plan, int past)
-    {
-        Span<int> positions = plan.Input("positions").Ints;
-        for (int i = 0; i < positions.Length; i++)
-            positions[i] = past + i;
     }
 }

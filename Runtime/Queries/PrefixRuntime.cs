@@ -125,16 +125,7 @@ internal sealed class PrefixRuntime : IVlmRuntime
             ids.Add(id);
             probabilities.Add(probability);
         }, cancellationToken);
-        IReadOnlyList<Detection> found = grounding.Read(ids, probabilities, view, cancellationToken);
-        return found.Count == 0
-            ? new NotInView { Phrase = phrase, Presence = grammar.Presence, Detections = [], Statistics = statistics }
-            : new Grounded
-            {
-                Phrase = phrase,
-                Presence = grammar.Presence,
-                Detections = [.. found.Select(d => d with { Confidence = d.Confidence * grammar.Presence })],
-                Statistics = statistics,
-            };
+        return GroundingResult.Of(phrase, grammar.Presence, grounding.Read(ids, probabilities, view, cancellationToken), statistics);
     }
 
     private QueryStatistics Generate(EncodedView view, PromptTask task, string text, SamplingOptions sampling, int maxTokens, ILogitsProcessor? grammar,

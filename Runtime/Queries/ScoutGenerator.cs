@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using VlmSdk.Decoding;
 using VlmSdk.Execution;
-using VlmSdk.Graphs;
 using VlmSdk.Models.Scout;
 using VlmSdk.Tensors;
 using VlmSdk.Vision;
@@ -34,10 +33,10 @@ internal sealed class ScoutGenerator : IDisposable
     {
         _config = config;
         _executor = executor;
-        _encode = executor.Prepare(EncodeGraph(config), weights);
-        _prefix = executor.Prepare(PrefixGraph(config), weights);
-        _chunk = executor.Prepare(TextGraph(config, Chunk), weights);
-        _step = executor.Prepare(TextGraph(config, 1), weights);
+        _encode = executor.Prepare(ScoutGraphs.Encode(config), weights);
+        _prefix = executor.Prepare(ScoutGraphs.Prefix(config), weights);
+        _chunk = executor.Prepare(ScoutGraphs.Text(config, Chunk), weights);
+        _step = executor.Prepare(ScoutGraphs.Text(config, 1), weights);
         _imageSpec = new KvCacheSpec(config.DecoderLayers, config.DecoderWidth / config.HeadWidth, config.HeadWidth, config.PictureTokens);
         _work = executor.CreateCache(_imageSpec with { Capacity = config.PictureTokens + LongestPrompt + Chunk + LongestAnswer });
         _probabilities = new float[config.VocabularySize];
@@ -65,7 +64,7 @@ internal sealed class ScoutGenerator : IDisposable
         try
         {
             _encode.Output("picture").Data.CopyTo(_prefix.Input("picture").Data);
-            Positions(_prefix, 0);
+            ChunkRunner.Positions(_prefix, 0);
             _prefix.Run(cache, cancellationToken);
         }
         catch
@@ -155,7 +154,7 @@ internal sealed class ScoutGenerator : IDisposable
             Span<int> ids = _chunk.Input("tokens").Ints;
             ids.Clear();
             prompt.AsSpan(done, count).CopyTo(ids);
-            Positions(_chunk, before);
+            ChunkRunner.Positions(_chunk, before);
             _chunk.Run(_work, cancellationToken);
             // The padding came behind the prompt, so no token of it looked there; its keys are dropped.
             _work.Truncate(before + count);
@@ -171,46 +170,12 @@ internal sealed class ScoutGenerator : IDisposable
     private Span<float> DecodeStep(int token, CancellationToken cancellationToken)
     {
         _step.Input("tokens").Ints[0] = token;
-        Positions(_step, _work.Length);
+        ChunkRunner.Positions(_step, _work.Length);
         _step.Run(_work, cancellationToken);
         Interlocked.Increment(ref _decodeSteps);
         return _step.Output("logits").Floats;
     }
 
-    private static void Positions(IPlan plan, int first)
-    {
-        Span<int> positions = plan.Input("positions").Ints;
-        for (int i = 0; i < positions.Length; i++)
-            positions[i] = first + i;
-    }
-
     private static bool IsWord(int id) =>
         !ScoutVocabulary.IsControl(id) && !ScoutVocabulary.IsLocation(id) && ScoutVocabulary.Words[id][0] != '<';
-
-    private static Graph EncodeGraph(ScoutConfig c)
-    {
-        var g = new GraphBuilder();
-        Value pixels = g.Input("pixels", DType.F32, 1, 3, c.ImageSide, c.ImageSide);
-        g.Output("picture", ScoutModel.Projector(g, c, ScoutModel.VisionEncoder(g, c, pixels)));
-        return g.Build();
-    }
-
-    private static Graph PrefixGraph(ScoutConfig c)
-    {
-        var g = new GraphBuilder();
-        Value picture = g.Input("picture", DType.F32, 1, c.PictureTokens, c.DecoderWidth);
-        Value positions = g.Input("positions", DType.I32, 1, c.PictureTokens);
-        g.Output("hidden", ScoutModel.Decoder(g, c, picture, positions, AttentionMask.Full, cached: true));
-        return g.Build();
-    }
-
-    private static Graph TextGraph(ScoutConfig c, int tokens)
-    {
-        var g = new GraphBuilder();
-        Value ids = g.Input("tokens", DType.I32, 1, tokens);
-        Value positions = g.Input("positions", DType.I32, 1, tokens);
-        Value hidden = ScoutModel.Decoder(g, c, ScoutModel.Embed(g, c, ids), positions, AttentionMask.Causal, cached: true);
-        g.Output("logits", ScoutModel.Head(g, c, hidden));
-        return g.Build();
-    }
 }

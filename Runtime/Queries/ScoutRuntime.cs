@@ -62,7 +62,7 @@ internal sealed class ScoutRuntime : IVlmRuntime
         double confidence = 1;
         var words = new List<int>();
         float[] first = [];
-        QueryStatistics statistics = Generate(view, ScoutPrompt.Ask(text), AnswerForm.Text, options.MaxTokens, SamplerOf(options.Sampling), probabilities =>
+        QueryStatistics statistics = Generate(view, Checked(ScoutPrompt.Ask(text)), AnswerForm.Text, options.MaxTokens, SamplerOf(options.Sampling), probabilities =>
         {
             first = probabilities.ToArray();
             return null;
@@ -103,17 +103,7 @@ internal sealed class ScoutRuntime : IVlmRuntime
                 reader.Read(step);
                 return reader.Detections.Count < options.MaxDetections;
             }, cancellationToken);
-        return reader.Detections.Count == 0
-            ? new NotInView { Phrase = phrase, Presence = presence, Detections = [], UnknownWords = text.Unknown, FoldedWords = text.Folded, Statistics = statistics }
-            : new Grounded
-            {
-                Phrase = phrase,
-                Presence = presence,
-                UnknownWords = text.Unknown,
-                FoldedWords = text.Folded,
-                Statistics = statistics,
-                Detections = reader.Detections.Select(d => d with { Confidence = d.Confidence * presence }).ToArray(),
-            };
+        return GroundingResult.Of(phrase, presence, reader.Detections, statistics) with { UnknownWords = text.Unknown, FoldedWords = text.Folded };
     }
 
     public GroundingResult Segment(EncodedView view, string phrase, GroundOptions options, CancellationToken cancellationToken) =>
@@ -146,7 +136,7 @@ internal sealed class ScoutRuntime : IVlmRuntime
 
     private QueryStatistics Generate(EncodedView view, int[] prompt, AnswerForm form, int maxTokens, Sampler? sampler,
         Func<ReadOnlySpan<float>, int?>? firstChoice, Func<ScoutGenerator.Step, bool> onToken, CancellationToken cancellationToken) =>
-        _generator.Generate((KvCache)view.State, Checked(prompt), form, maxTokens, sampler, firstChoice, onToken, cancellationToken);
+        _generator.Generate((KvCache)view.State, prompt, form, maxTokens, sampler, firstChoice, onToken, cancellationToken);
 
     private static Sampler? SamplerOf(SamplingOptions options) => options.Temperature == 0 ? null : new Sampler(options);
 

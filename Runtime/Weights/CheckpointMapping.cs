@@ -69,6 +69,15 @@ public static class CheckpointMapping
         return new CheckpointFit(used, notUsed, missing, unknown, misshapen, faults);
     }
 
+    /// <summary>A name with the first prefix that fits it exchanged; null when none does.</summary>
+    internal static string? Exchange(string name, IEnumerable<(string File, string Own)> prefixes)
+    {
+        foreach ((string file, string own) in prefixes)
+            if (name.StartsWith(file, StringComparison.Ordinal))
+                return own + name[file.Length..];
+        return null;
+    }
+
     /// <summary>The weights a finished graph refers to, and how it uses them.</summary>
     public static IReadOnlyList<WeightSpec> WeightsOf(Graph graph)
     {

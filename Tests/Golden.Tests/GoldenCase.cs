@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using VlmSdk.Decoding;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models;
@@ -120,6 +121,29 @@ internal sealed class GoldenCase
             HostTensor output = plan.Output(name);
             return new HostTensor(output.Type, output.Shape, output.Data.ToArray());
         });
+    }
+
+    /// <summary>
+    /// Greedy tokens after a prompt that lies in the cache and gave logits [1, T, V], by a graph of one token, and the logits that
+    /// chose each. Only the first <paramref name="words"/> logits stand for tokens.
+    /// </summary>
+    internal static (int[] Ids, float[] Logits) Greedy(
+        IExecutor executor, GraphBuilder step, IReadOnlyDictionary<string, HostTensor> weights, KvCache cache, HostTensor prompt, int steps, int words)
+    {
+        Span<float> last = prompt.Floats[^prompt.Shape[2]..];
+        using IPlan plan = executor.Prepare(step.Build(), new WeightBinding("golden", weights));
+        var chosen = new int[steps];
+        var logits = new List<float>();
+        for (int i = 0; i < steps; i++)
+        {
+            logits.AddRange(last);
+            chosen[i] = Logits.ArgMax(last[..words]);
+            plan.Input("ids").Ints[0] = chosen[i];
+            plan.Input("positions").Ints[0] = prompt.Shape[1] + i;
+            plan.Run(cache);
+            last = plan.Output("logits").Floats.ToArray();
+        }
+        return (chosen, [.. logits]);
     }
 
     /// <summary>Integers as the graphs hold them.</summary>

@@ -33,27 +33,14 @@ internal sealed class LlavaRun(IExecutor executor, LlavaConfig config, IReadOnly
         return Steps(executor, d, weights, cache, logits, steps);
     }
 
-    /// <summary>Greedy tokens after a prompt that lies in the cache and gave logits [1, T, V], and the logits that chose each.</summary>
+    /// <summary>Greedy tokens of a Llama decoder after a prompt that lies in the cache and gave logits [1, T, V], and the logits that chose each.</summary>
     internal static (int[] Ids, float[] Logits) Steps(
         IExecutor executor, LlamaConfig d, IReadOnlyDictionary<string, HostTensor> weights, KvCache cache, HostTensor prompt, int steps)
     {
-        Span<float> last = prompt.Floats[^d.VocabularySize..];
-        var step = new GraphBuilder();
-        Value x = LlamaDecoder.Embed(step, d, step.Input("ids", DType.I32, 1, 1));
-        step.Output("logits", LlamaDecoder.Head(step, d, LlamaDecoder.Layers(step, d, x, step.Input("positions", DType.I32, 1, 1), cached: true)));
-        using IPlan plan = executor.Prepare(step.Build(), new WeightBinding("golden", weights));
-        var chosen = new int[steps];
-        var logits = new List<float>();
-        for (int i = 0; i < steps; i++)
-        {
-            logits.AddRange(last);
-            chosen[i] = Largest(last);
-            plan.Input("ids").Ints[0] = chosen[i];
-            plan.Input("positions").Ints[0] = prompt.Shape[1] + i;
-            plan.Run(cache);
-            last = plan.Output("logits").Floats.ToArray();
-        }
-        return (chosen, [.. logits]);
+        var g = new GraphBuilder();
+        Value x = LlamaDecoder.Embed(g, d, g.Input("ids", DType.I32, 1, 1));
+        g.Output("logits", LlamaDecoder.Head(g, d, LlamaDecoder.Layers(g, d, x, g.Input("positions", DType.I32, 1, 1), cached: true)));
+        return GoldenCase.Greedy(executor, g, weights, cache, prompt, steps, d.VocabularySize);
     }
 
     /// <summary>The graph from pixels and ids to logits [B, T, V].</summary>
@@ -93,14 +80,5 @@ internal sealed class LlavaRun(IExecutor executor, LlavaConfig config, IReadOnly
             bias.Floats[i] = key == query || (key < query && mask.Ints[row * length + key] != 0) ? 0 : float.NegativeInfinity;
         }
         return bias;
-    }
-
-    private static int Largest(ReadOnlySpan<float> logits)
-    {
-        int best = 0;
-        for (int i = 1; i < logits.Length; i++)
-            if (logits[i] > logits[best])
-                best = i;
-        return best;
     }
 }

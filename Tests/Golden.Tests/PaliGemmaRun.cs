@@ -1,3 +1,4 @@
+using VlmSdk.Decoding;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models.Decoders;
@@ -29,35 +30,16 @@ internal sealed class PaliGemmaRun(IExecutor executor, PaliGemmaConfig config, I
         using KvCache cache = executor.CreateCache(new KvCacheSpec(d.Layers, d.KeyValueHeads, d.HeadWidth, prompt.Length + steps));
         var g = new GraphBuilder();
         g.Output("logits", PaliGemmaModel.Head(g, config, Record(g, config, ids, pixels, cached: true, masked: false)));
-        float[] last = GoldenCase.Run(executor, g, weights, Inputs(config, ids, pixels, null, null), cache)["logits"].Floats[^d.VocabularySize..].ToArray();
+        HostTensor last = GoldenCase.Run(executor, g, weights, Inputs(config, ids, pixels, null, null), cache)["logits"];
 
         var step = new GraphBuilder();
         Value hidden = PaliGemmaModel.Step(step, config, step.Input("ids", DType.I32, 1, 1), step.Input("positions", DType.I32, 1, 1));
         step.Output("logits", PaliGemmaModel.Head(step, config, hidden));
-        using IPlan plan = executor.Prepare(step.Build(), new WeightBinding("golden", weights));
-        var chosen = new int[steps];
-        var logits = new List<float>();
-        for (int i = 0; i < steps; i++)
-        {
-            logits.AddRange(last);
-            chosen[i] = Largest(last);
-            plan.Input("ids").Ints[0] = chosen[i];
-            plan.Input("positions").Ints[0] = prompt.Length + i;
-            plan.Run(cache);
-            last = plan.Output("logits").Floats.ToArray();
-        }
-        return (chosen, [.. logits]);
+        return GoldenCase.Greedy(executor, step, weights, cache, last, steps, config.ImageToken);
     }
 
     /// <summary>The largest logit among the words; the rows behind them are filler.</summary>
-    internal int Largest(ReadOnlySpan<float> logits)
-    {
-        int best = 0;
-        for (int i = 1; i < config.ImageToken; i++)
-            if (logits[i] > logits[best])
-                best = i;
-        return best;
-    }
+    internal int Largest(ReadOnlySpan<float> logits) => Logits.ArgMax(logits[..config.ImageToken]);
 
     /// <summary>The graph from pixels and ids to hidden states [B, T, D].</summary>
     internal static Value Record(GraphBuilder g, PaliGemmaConfig config, HostTensor ids, HostTensor pixels, bool cached, bool masked)

@@ -15,12 +15,12 @@ internal static class DecodeBenchmarks
 
     internal static void Scout(Report report)
     {
-        (ScoutConfig c, WeightBinding weights) = ScoutGraphs.Load();
+        (ScoutConfig c, WeightBinding weights) = EmbeddedScout.Load();
         using var executor = new NativeExecutor();
-        Graph graph = ScoutGraphs.Step(c);
+        Graph graph = ScoutGraphs.Text(c, 1);
         using IPlan prefix = executor.Prepare(ScoutGraphs.Prefix(c), weights), step = executor.Prepare(graph, weights);
-        using KvCache cache = executor.CreateCache(ScoutGraphs.Cache(c));
-        ScoutGraphs.Fill(prefix.Input("picture"), -1, 1);
+        using KvCache cache = executor.CreateCache(EmbeddedScout.Cache(c));
+        EmbeddedScout.Fill(prefix.Input("picture"), -1, 1);
         prefix.Run(cache);
         long bytes = GraphCost.Of(graph, weights).WeightBytes;
         using var limit = new ReadLimit(executor, bytes);
@@ -101,7 +101,7 @@ internal static class DecodeBenchmarks
             {
                 tensor = new HostTensor(DType.F32, shape);
                 bool matrix = shape.Rank == 2;
-                ScoutGraphs.Fill(tensor, matrix ? -0.05f : 0.9f, matrix ? 0.05f : 1.1f);
+                EmbeddedScout.Fill(tensor, matrix ? -0.05f : 0.9f, matrix ? 0.05f : 1.1f);
                 known.Add(shape, tensor = matrix ? Quantizer.Quantize(type, tensor) : tensor);
             }
             tensors.Add(name, tensor);

@@ -12,11 +12,11 @@ internal static class EncodeBenchmarks
 {
     internal static void Scout(Report report)
     {
-        (ScoutConfig c, WeightBinding weights) = ScoutGraphs.Load();
+        (ScoutConfig c, WeightBinding weights) = EmbeddedScout.Load();
         using var executor = new NativeExecutor();
-        Graph graph = ScoutGraphs.Encoder(c);
+        Graph graph = ScoutGraphs.Encode(c);
         using IPlan plan = executor.Prepare(graph, weights);
-        ScoutGraphs.Fill(plan.Input("pixels"), -2, 2);
+        EmbeddedScout.Fill(plan.Input("pixels"), -2, 2);
         Against(report, executor, "encode-scout", $"{c.ImageSide} x {c.ImageSide} pixels to {c.PictureTokens} picture tokens", 2.0 * GraphCost.Of(graph).MultiplyAdds, () => plan.Run());
     }
 
@@ -30,7 +30,7 @@ internal static class EncodeBenchmarks
             g.Output("y", g.Linear(g.Input("x", DType.F32, Size, Size), g.Weight("w", Size, Size)));
             var weight = new HostTensor(type, new Shape(Size, Size));
             using IPlan plan = executor.Prepare(g.Build(), new WeightBinding("zeros", new Dictionary<string, HostTensor> { ["w"] = weight }));
-            ScoutGraphs.Fill(plan.Input("x"), -1, 1);
+            EmbeddedScout.Fill(plan.Input("x"), -1, 1);
             Against(report, executor, $"gemm-{type}", $"{Size} x {Size} times a {type} weight of {Size} x {Size}", 2.0 * Size * Size * Size, () => plan.Run());
         }
     }
@@ -38,12 +38,12 @@ internal static class EncodeBenchmarks
     /// <summary>Where an encode's and a step's time goes, kernel by kernel; every operation is its own call here.</summary>
     internal static void Operations(Report report)
     {
-        (ScoutConfig c, WeightBinding weights) = ScoutGraphs.Load();
+        (ScoutConfig c, WeightBinding weights) = EmbeddedScout.Load();
         using var executor = new NativeExecutor();
-        using var encode = (NativePlan)executor.Prepare(ScoutGraphs.Encoder(c), weights);
-        using var step = (NativePlan)executor.Prepare(ScoutGraphs.Step(c), weights);
-        using KvCache cache = executor.CreateCache(ScoutGraphs.Cache(c));
-        ScoutGraphs.Fill(encode.Input("pixels"), -2, 2);
+        using var encode = (NativePlan)executor.Prepare(ScoutGraphs.Encode(c), weights);
+        using var step = (NativePlan)executor.Prepare(ScoutGraphs.Text(c, 1), weights);
+        using KvCache cache = executor.CreateCache(EmbeddedScout.Cache(c));
+        EmbeddedScout.Fill(encode.Input("pixels"), -2, 2);
         Table(report, executor, "ops-encode", encode, null);
         Table(report, executor, "ops-step", step, cache);
     }

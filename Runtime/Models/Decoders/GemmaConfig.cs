@@ -89,7 +89,7 @@ public sealed record GemmaConfig
             HeadWidth = headWidth,
             VocabularySize = json.Int("vocab_size", 1, 1 << 20, 256_000),
             NormEpsilon = json.Float("rms_norm_eps", 0, 1, 1e-6f),
-            RopeTheta = Theta(json),
+            RopeTheta = json.RopeSettings().Float("rope_theta", 1, 1e12f, 10_000),
             QueryScale = 1 / MathF.Sqrt(second ? json.Float("query_pre_attn_scalar", 0, 1 << 20, 256) : headWidth),
             HasPostNorms = second,
         };
@@ -100,15 +100,6 @@ public sealed record GemmaConfig
             PublishedWindow = json.Int("sliding_window", 1, 1 << 24, 4096),
             SlidingLayers = Sliding(json, layers),
         };
-    }
-
-    // Newer files group the rotary settings.
-    private static float Theta(ConfigReader json)
-    {
-        ConfigReader rope = json.Has("rope_parameters") ? json.Child("rope_parameters") : json;
-        if (rope != json)
-            rope.OneOf("rope_type", "default", "default");
-        return rope.Float("rope_theta", 1, 1e12f, 10_000);
     }
 
     // A cap that is null in the file is switched off; one that is missing has the default.

@@ -18,6 +18,10 @@ public static class LlamaDecoder
     /// <summary>What the names of its weights begin with; the table of rotary factors, which is no weight that learns, left out.</summary>
     internal static readonly IReadOnlyList<string> Scopes = ["token_embd", "blk", "output_norm", "output"];
 
+    /// <summary>The decoder as a prefix model's runtime drives it: text, or text with picture rows in some places, through the cache.</summary>
+    internal static Value Hidden(GraphBuilder g, LlamaConfig c, Value ids, Value positions, Value? places, Value? rows) =>
+        Layers(g, c, places is null ? Embed(g, c, ids) : Embed(g, c, ids, places, rows!), positions, cached: true);
+
     /// <summary>Embeddings of token ids: I32 [B, T] to [B, T, D].</summary>
     public static Value Embed(GraphBuilder g, LlamaConfig c, Value ids) => g.Tap("decoder.inputs", g.Gather(Embedding(g, c), ids));
 

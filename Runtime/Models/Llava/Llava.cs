@@ -11,8 +11,7 @@ namespace VlmSdk.Models.Llava;
 public sealed class Llava(LlavaConfig config, ImageConvention picture) : IPrefixModel
 {
     /// <inheritdoc/>
-    public DecoderSizes Decoder { get; } = new(
-        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth, config.Decoder.VocabularySize, config.Decoder.VocabularySize, config.Decoder.ContextLength);
+    public DecoderSizes Decoder { get; } = DecoderSizes.Of(config.Decoder);
 
     /// <inheritdoc/>
     public ImageConvention Picture => picture;
@@ -30,12 +29,7 @@ public sealed class Llava(LlavaConfig config, ImageConvention picture) : IPrefix
     public IReadOnlyList<string> EndTokens { get; } = ["</s>"];
 
     /// <inheritdoc/>
-    public int[] PictureIds(ITokenizer tokenizer, CoordinateMap map)
-    {
-        var ids = new int[config.ImageRows];
-        Array.Fill(ids, RowToken);
-        return ids;
-    }
+    public int[] PictureIds(ITokenizer tokenizer, CoordinateMap map) => [.. Enumerable.Repeat(RowToken, config.ImageRows)];
 
     /// <inheritdoc/>
     public IReadOnlyList<PromptPart> Prompt(PromptTask task, string text) => task switch
@@ -51,8 +45,7 @@ public sealed class Llava(LlavaConfig config, ImageConvention picture) : IPrefix
 
     /// <inheritdoc/>
     public Value Hidden(GraphBuilder g, Value ids, Value positions, Value? places, Value? rows) =>
-        LlamaDecoder.Layers(g, config.Decoder,
-            places is null ? LlamaDecoder.Embed(g, config.Decoder, ids) : LlamaDecoder.Embed(g, config.Decoder, ids, places, rows!), positions, cached: true);
+        LlamaDecoder.Hidden(g, config.Decoder, ids, positions, places, rows);
 
     /// <inheritdoc/>
     public Value Logits(GraphBuilder g, Value hidden) => LlavaModel.Head(g, config, hidden);

@@ -23,7 +23,8 @@ public static class LlavaMapping
         ("mm_projector.2.", "multi_modal_projector.linear_2."),
     ];
 
-    private static readonly string[] DecoderPrefixes = ["language_model.model.", "model.language_model.", "language_model.", "model."];
+    private static readonly (string File, string Own)[] DecoderPrefixes =
+        [("language_model.model.", ""), ("model.language_model.", ""), ("language_model.", ""), ("model.", "")];
 
     /// <summary>The graphs' name for a name in a published file; null for position buffers.</summary>
     public static string? Rename(string name)
@@ -31,11 +32,7 @@ public static class LlavaMapping
         ArgumentNullException.ThrowIfNull(name);
         if (name.EndsWith(".position_ids", StringComparison.Ordinal))
             return null;
-        foreach ((string file, string own) in Prefixes)
-            if (name.StartsWith(file, StringComparison.Ordinal))
-                return own + name[file.Length..];
-        string prefix = DecoderPrefixes.FirstOrDefault(p => name.StartsWith(p, StringComparison.Ordinal)) ?? "";
-        return LlamaMapping.FromHuggingFace(name[prefix.Length..]);
+        return CheckpointMapping.Exchange(name, Prefixes) ?? LlamaMapping.FromHuggingFace(CheckpointMapping.Exchange(name, DecoderPrefixes) ?? name);
     }
 
     /// <summary>Every tensor the graphs use, with its shape.</summary>

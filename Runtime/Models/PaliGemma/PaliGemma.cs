@@ -31,23 +31,17 @@ public sealed class PaliGemma(PaliGemmaConfig config, ImageConvention picture) :
     public IReadOnlyList<string> EndTokens { get; } = ["<eos>"];
 
     /// <inheritdoc/>
-    public int[] PictureIds(ITokenizer tokenizer, CoordinateMap map)
-    {
-        var ids = new int[config.ImageRows];
-        Array.Fill(ids, RowToken);
-        return ids;
-    }
+    public int[] PictureIds(ITokenizer tokenizer, CoordinateMap map) => [.. Enumerable.Repeat(RowToken, config.ImageRows)];
 
     /// <inheritdoc/>
     public IReadOnlyList<PromptPart> Prompt(PromptTask task, string text) =>
-        // The newline by itself: behind a text that ends in one it would become another token.
-        [new PromptPart.Picture(), new PromptPart.Control("<bos>"), new PromptPart.Text(task switch
+        PaliGemmaPrompt.Parts(task switch
         {
             PromptTask.Describe => PaliGemmaPrompt.Caption(),
             PromptTask.Answer => PaliGemmaPrompt.Answer(text),
             PromptTask.Detect => PaliGemmaPrompt.Detect(text),
             _ => PaliGemmaPrompt.Segment(text),
-        }), new PromptPart.Text("\n")];
+        });
 
     /// <inheritdoc/>
     public Value Rows(GraphBuilder g, Value pixels) =>

@@ -56,10 +56,7 @@ public static class PaliGemmaMapping
         ArgumentNullException.ThrowIfNull(name);
         if (name.EndsWith(".position_ids", StringComparison.Ordinal))
             return null;
-        foreach ((string file, string own) in Prefixes)
-            if (name.StartsWith(file, StringComparison.Ordinal))
-                return own + name[file.Length..];
-        return name;
+        return CheckpointMapping.Exchange(name, Prefixes) ?? name;
     }
 
     /// <summary>Every tensor the graphs use, with its shape.</summary>

@@ -28,6 +28,12 @@ public static class PaliGemmaPrompt
     /// <exception cref="ArgumentException">There is no thing, or one is empty or holds a semicolon or line break, which separate things and prompts.</exception>
     public static string Segment(params IReadOnlyList<string> things) => $"segment {Things(things)}";
 
+    /// <summary>A prompt behind its pictures: the begin token, the text, and a newline by itself, which behind a text that ends in one would become another token.</summary>
+    /// <param name="prompt">One of this class' prompts, free text, or nothing.</param>
+    /// <param name="pictures">Pictures in front of the text.</param>
+    public static IReadOnlyList<PromptPart> Parts(string prompt, int pictures = 1) =>
+        [.. Enumerable.Repeat(new PromptPart.Picture(), pictures), new PromptPart.Control("<bos>"), new PromptPart.Text(prompt), new PromptPart.Text("\n")];
+
     /// <summary>The ids of a prompt with its picture rows in front, as <see cref="Expand"/> takes them.</summary>
     /// <param name="config">The model.</param>
     /// <param name="tokenizer">Its vocabulary.</param>
@@ -38,8 +44,8 @@ public static class PaliGemmaPrompt
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentOutOfRangeException.ThrowIfNegative(pictures);
-        // The newline by itself: behind a text that ends in one it would become another token.
-        return [.. Enumerable.Repeat(config.ImageToken, checked(pictures * config.ImageRows)), config.BeginToken, .. tokenizer.Encode(prompt), .. tokenizer.Encode("\n")];
+        int[] rows = [.. Enumerable.Repeat(config.ImageToken, config.ImageRows)];
+        return PromptPart.Ids(Parts(prompt, pictures), tokenizer, [.. Enumerable.Repeat(rows, pictures)]);
     }
 
     /// <summary>Ids as the decoder takes them: every place of a picture row holds id 0, which is looked up and replaced, and the places are listed in order.</summary>

@@ -10,8 +10,7 @@ namespace VlmSdk.Models.Pixtral;
 public sealed class Pixtral(PixtralConfig config) : IPrefixModel
 {
     /// <inheritdoc/>
-    public DecoderSizes Decoder { get; } = new(
-        config.Decoder.Layers, config.Decoder.KeyValueHeads, config.Decoder.HeadWidth, config.Decoder.VocabularySize, config.Decoder.VocabularySize, config.Decoder.ContextLength);
+    public DecoderSizes Decoder { get; } = DecoderSizes.Of(config.Decoder);
 
     /// <inheritdoc/>
     public ImageConvention Picture { get; } = config.Convention();
@@ -50,8 +49,7 @@ public sealed class Pixtral(PixtralConfig config) : IPrefixModel
 
     /// <inheritdoc/>
     public Value Hidden(GraphBuilder g, Value ids, Value positions, Value? places, Value? rows) =>
-        LlamaDecoder.Layers(g, config.Decoder,
-            places is null ? LlamaDecoder.Embed(g, config.Decoder, ids) : LlamaDecoder.Embed(g, config.Decoder, ids, places, rows!), positions, cached: true);
+        LlamaDecoder.Hidden(g, config.Decoder, ids, positions, places, rows);
 
     /// <inheritdoc/>
     public Value Logits(GraphBuilder g, Value hidden) => PixtralModel.Head(g, config, hidden);

@@ -27,7 +27,7 @@ public static class PixtralMapping
     ];
 
     // Longest first: the first prefix that fits decides.
-    private static readonly string[] DecoderPrefixes = ["language_model.model.", "model.language_model.", "language_model."];
+    private static readonly (string File, string Own)[] DecoderPrefixes = [("language_model.model.", ""), ("model.language_model.", ""), ("language_model.", "")];
 
     private static readonly (string File, string Own)[] MistralLeaves =
     [
@@ -45,13 +45,9 @@ public static class PixtralMapping
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(name);
-        foreach ((string file, string own) in config.IsMistralLayout ? MistralPrefixes : Prefixes)
-            if (name.StartsWith(file, StringComparison.Ordinal))
-                return own + (config.IsMistralLayout ? Leaf(name[file.Length..]) : name[file.Length..]);
-        if (config.IsMistralLayout)
-            return LlamaMapping.FromMistral(name);
-        string prefix = DecoderPrefixes.FirstOrDefault(p => name.StartsWith(p, StringComparison.Ordinal)) ?? "";
-        return LlamaMapping.FromHuggingFace(name[prefix.Length..]);
+        return config.IsMistralLayout
+            ? CheckpointMapping.Exchange(name, MistralPrefixes) is { } own ? Leaf(own) : LlamaMapping.FromMistral(name)
+            : CheckpointMapping.Exchange(name, Prefixes) ?? LlamaMapping.FromHuggingFace(CheckpointMapping.Exchange(name, DecoderPrefixes) ?? name);
     }
 
     /// <summary>Every tensor the graphs use, with its shape.</summary>

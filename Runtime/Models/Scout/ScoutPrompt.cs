@@ -98,9 +98,6 @@ public static class ScoutPrompt
         return new ScoutText(words, folded, unknown);
     }
 
-    /// <summary>Prompt of a description: <c>&lt;describe&gt; &lt;ans&gt;</c>.</summary>
-    public static int[] Describe() => Ids("<describe>", []);
-
     /// <summary>Prompt of the list of all objects with boxes: <c>&lt;detect&gt; &lt;ans&gt;</c>.</summary>
     public static int[] Detect() => Ids("<detect>", []);
 

@@ -64,7 +64,7 @@ public sealed class NativeFaultTests
     {
         ScoutConfig c = ScoutConfig.Tiny;
         using var executor = new NativeExecutor();
-        using IPlan step = executor.Prepare(ScoutNativeTests.Text(c, 1), ScoutNativeTests.Weights(c));
+        using IPlan step = executor.Prepare(ScoutGraphs.Text(c, 1), ScoutNativeTests.Weights(c));
         Assert.Throws<ArgumentException>(() => step.Run());
         using KvCache other = executor.CreateCache(ScoutNativeTests.Cache(c) with { Heads = 5 }), small = executor.CreateCache(ScoutNativeTests.Cache(c) with { Capacity = 1 });
         Assert.Throws<ArgumentException>(() => step.Run(other));

@@ -11,34 +11,9 @@ public sealed class ScoutNativeTests
 {
     private static readonly ScoutConfig Config = ScoutConfig.Tiny;
 
-    internal static Graph Encoder(ScoutConfig c)
-    {
-        var g = new GraphBuilder();
-        Value pixels = g.Input("pixels", DType.F32, 1, 3, c.ImageSide, c.ImageSide);
-        g.Output("tokens", ScoutModel.Projector(g, c, ScoutModel.VisionEncoder(g, c, pixels)));
-        return g.Build();
-    }
-
-    internal static Graph Prefix(ScoutConfig c)
-    {
-        var g = new GraphBuilder();
-        Value x = g.Input("tokens", DType.F32, 1, c.PictureTokens, c.DecoderWidth);
-        g.Output("hidden", ScoutModel.Decoder(g, c, x, g.Input("positions", DType.I32, 1, c.PictureTokens), AttentionMask.Full, cached: true));
-        return g.Build();
-    }
-
-    internal static Graph Text(ScoutConfig c, int tokens)
-    {
-        var g = new GraphBuilder();
-        Value x = ScoutModel.Embed(g, c, g.Input("ids", DType.I32, 1, tokens));
-        Value hidden = ScoutModel.Decoder(g, c, x, g.Input("positions", DType.I32, 1, tokens), AttentionMask.Causal, cached: true);
-        g.Output("logits", ScoutModel.Head(g, c, hidden));
-        return g.Build();
-    }
-
     internal static KvCacheSpec Cache(ScoutConfig c) => new(c.DecoderLayers, c.DecoderWidth / c.HeadWidth, c.HeadWidth, c.PictureTokens + 64);
 
-    internal static WeightBinding Weights(ScoutConfig c) => new("seeded", new[] { Encoder(c), Prefix(c), Text(c, 1) }.SelectMany(g => g.Weights).DistinctBy(w => w.WeightName)
+    internal static WeightBinding Weights(ScoutConfig c) => new("seeded", new[] { ScoutGraphs.Encode(c), ScoutGraphs.Prefix(c), ScoutGraphs.Text(c, 1) }.SelectMany(g => g.Weights).DistinctBy(w => w.WeightName)
         .Select((w, i) => (w.WeightName, Tensor: NativeCases.Random(w.WeightShape, 100 + i, -0.15f, 0.17f))).ToDictionary(p => p.WeightName, p => p.Tensor));
 
     [Test]
@@ -60,14 +35,14 @@ public sealed class ScoutNativeTests
     public void A_step_allocates_nothing()
     {
         using var executor = new NativeExecutor(new NativeExecutorOptions { Threads = 2 });
-        using IPlan step = executor.Prepare(Text(Config, 1), Weights(Config));
+        using IPlan step = executor.Prepare(ScoutGraphs.Text(Config, 1), Weights(Config));
         using KvCache cache = executor.CreateCache(Cache(Config));
         using var stop = new CancellationTokenSource();
         step.Run(cache, stop.Token);
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 20; i++)
         {
-            step.Input("ids").Ints[0] = i;
+            step.Input("tokens").Ints[0] = i;
             step.Input("positions").Ints[0] = cache.Length;
             step.Run(cache, stop.Token);
             step.Run(cache);
@@ -80,7 +55,7 @@ public sealed class ScoutNativeTests
     {
         using var executor = new NativeExecutor(new NativeExecutorOptions { Threads = 1 });
         WeightBinding weights = Weights(Config);
-        using IPlan step = executor.Prepare(Text(Config, 2), weights);
+        using IPlan step = executor.Prepare(ScoutGraphs.Text(Config, 2), weights);
         using KvCache cache = executor.CreateCache(Cache(Config)), fresh = executor.CreateCache(Cache(Config));
         using var stop = new CancellationTokenSource();
         stop.Cancel();
@@ -96,7 +71,7 @@ public sealed class ScoutNativeTests
     public void Intermediate_values_share_memory()
     {
         using var executor = new NativeExecutor();
-        Graph graph = Encoder(Config);
+        Graph graph = ScoutGraphs.Encode(Config);
         using var plan = (NativePlan)executor.Prepare(graph, Weights(Config));
         long all = graph.Nodes.Where(n => n.Op is not (WeightOp or InputOp or ConstantOp or ReshapeOp)).Sum(n => n.Shape.Count * 4);
         Assert.That(plan.ArenaBytes, Is.LessThan(all / 4));
@@ -105,19 +80,19 @@ public sealed class ScoutNativeTests
     // Picture, a question of five words, three single steps; the logits of all.
     private static float[][] Walk(IExecutor executor, WeightBinding weights)
     {
-        using IPlan encode = executor.Prepare(Encoder(Config), weights), prefix = executor.Prepare(Prefix(Config), weights),
-            question = executor.Prepare(Text(Config, 5), weights), step = executor.Prepare(Text(Config, 1), weights);
+        using IPlan encode = executor.Prepare(ScoutGraphs.Encode(Config), weights), prefix = executor.Prepare(ScoutGraphs.Prefix(Config), weights),
+            question = executor.Prepare(ScoutGraphs.Text(Config, 5), weights), step = executor.Prepare(ScoutGraphs.Text(Config, 1), weights);
         using KvCache cache = executor.CreateCache(Cache(Config));
         NativeCases.Random(encode.Input("pixels").Shape, 5, -2, 2).Floats.CopyTo(encode.Input("pixels").Floats);
         encode.Run();
-        encode.Output("tokens").Data.CopyTo(prefix.Input("tokens").Data);
+        encode.Output("picture").Data.CopyTo(prefix.Input("picture").Data);
         Positions(prefix, cache);
         prefix.Run(cache);
-        List<float[]> logits = [encode.Output("tokens").Floats.ToArray()];
+        List<float[]> logits = [encode.Output("picture").Floats.ToArray()];
         foreach (IPlan plan in new[] { question, step, step, step })
         {
-            for (int i = 0; i < plan.Input("ids").Ints.Length; i++)
-                plan.Input("ids").Ints[i] = 7 + i + cache.Length;
+            for (int i = 0; i < plan.Input("tokens").Ints.Length; i++)
+                plan.Input("tokens").Ints[i] = 7 + i + cache.Length;
             Positions(plan, cache);
             plan.Run(cache);
             logits.Add(plan.Output("logits").Floats.ToArray());
