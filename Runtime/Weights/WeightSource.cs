@@ -25,7 +25,7 @@ public static class WeightSource
         if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase))
             return ShardedSafetensors.Open(path);
         using (ByteSource.FromFile(path))
-            throw new CheckpointException(path, null, "is not of a kind that holds weights here. Name a .gguf, .safetensors or .npz file, a .safetensors.index.json file, or a folder of one of these.");
+            throw new CheckpointException(path, null, "is not of a kind that holds weights here. Name a GGUF file (.gguf), a .safetensors or .npz file, a .safetensors.index.json file, or a folder of one of these.");
     }
 
     private static bool HoldsSafetensors(string folder)
