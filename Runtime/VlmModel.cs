@@ -198,7 +198,10 @@ public sealed class VlmModel : IAsyncDisposable
         return _gate.RunAsync(token => _runtime.Segment(view.View, phrase, options, token), cancellationToken);
     }
 
-    /// <summary>Lists every object the model sees, in the order it names them, each with its box. It was taught to go left to right.</summary>
+    /// <summary>
+    /// Lists every object the model sees, in the order it names them, each with its box. Scout goes left to right, and leaves
+    /// out what it holds for unlikely (confidence below 0.3) and second names of an object.
+    /// </summary>
     /// <exception cref="UnsupportedQueryException">The model has no such list.</exception>
     public Task<IReadOnlyList<Detection>> DetectAsync(EncodedImage view, CancellationToken cancellationToken = default)
     {

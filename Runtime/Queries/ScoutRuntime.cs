@@ -17,6 +17,11 @@ internal sealed class ScoutRuntime : IVlmRuntime
     // in 0.80, the list alone in 0.81.
     private const float SureNumber = 0.6f;
 
+    // What the list names is kept from this confidence on, and where it does not cover an object named before. Measured on
+    // fresh scenes: what is left out is an object's second name or a wrong one in three of five cases.
+    private const float Listed = 0.3f;
+    private const double SameObject = 0.5;
+
     private readonly ScoutGenerator _generator;
     private readonly PatchGridSpec _grid;
 
@@ -47,7 +52,7 @@ internal sealed class ScoutRuntime : IVlmRuntime
 
     public void Describe(EncodedView view, DescribeOptions options, Action<string> write, CancellationToken cancellationToken)
     {
-        DetectionReader list = List(view, SamplerOf(options.Sampling), cancellationToken);
+        List<(Detection, int[])> list = List(view, SamplerOf(options.Sampling), cancellationToken);
         var speller = new ScoutSpeller(sentences: true);
         foreach (int token in Sentence(view, list, options.MaxTokens))
             if (speller.Append(token) is { Length: > 0 } piece)
@@ -79,7 +84,7 @@ internal sealed class ScoutRuntime : IVlmRuntime
             confidence = 0;
         if (confidence < SureNumber && options.Sampling.Temperature == 0 && ScoutPrompt.CountedObjects(text) is { } counted)
         {
-            int number = List(view, null, cancellationToken).Detections.Count(d => Is(d.Phrase, counted));
+            int number = Detect(view, cancellationToken).Count(d => Is(d.Phrase, counted));
             if (ScoutPrompt.NumberWord(number) is { } word)
                 (words, confidence) = ([word], first[word]);
         }
@@ -109,11 +114,12 @@ internal sealed class ScoutRuntime : IVlmRuntime
     public GroundingResult Segment(EncodedView view, string phrase, GroundOptions options, CancellationToken cancellationToken) =>
         throw new UnsupportedQueryException($"{Capabilities.Name} gives boxes and no masks; it can: {Capabilities.Abilities}. Use a model whose capabilities name it.");
 
-    public IReadOnlyList<Detection> Detect(EncodedView view, CancellationToken cancellationToken) => List(view, null, cancellationToken).Detections;
+    public IReadOnlyList<Detection> Detect(EncodedView view, CancellationToken cancellationToken) =>
+        [.. List(view, null, cancellationToken).Select(o => o.Detection)];
 
     public void Dispose() => _generator.Dispose();
 
-    private DetectionReader List(EncodedView view, Sampler? sampler, CancellationToken cancellationToken)
+    private List<(Detection Detection, int[] Words)> List(EncodedView view, Sampler? sampler, CancellationToken cancellationToken)
     {
         var reader = new DetectionReader(_generator.Tokens, view.Map);
         Generate(view, ScoutPrompt.Detect(), AnswerForm.Detections, ScoutGenerator.LongestAnswer, sampler, null, step =>
@@ -121,11 +127,21 @@ internal sealed class ScoutRuntime : IVlmRuntime
             reader.Read(step);
             return true;
         }, cancellationToken);
-        return reader;
+        return Distinct(reader.Detections.Zip(reader.Words));
     }
 
-    private static List<int> Sentence(EncodedView view, DetectionReader list, int longest) => ScoutPrompt.Sentence(
-        [.. list.Detections.Zip(list.Words, (d, words) => (words, (d.Box.Left + d.Box.Right) / (2 * view.Width), (d.Box.Top + d.Box.Bottom) / (2 * view.Height)))],
+    /// <summary>What of a list is likely enough and covers nothing named before.</summary>
+    internal static List<(Detection Detection, int[] Words)> Distinct(IEnumerable<(Detection Detection, int[] Words)> named)
+    {
+        var list = new List<(Detection Detection, int[] Words)>();
+        foreach ((Detection found, int[] words) in named)
+            if (found.Confidence >= Listed && list.TrueForAll(o => o.Detection.Box.IntersectionOverUnion(found.Box) < SameObject))
+                list.Add((found, words));
+        return list;
+    }
+
+    private static List<int> Sentence(EncodedView view, List<(Detection Detection, int[] Words)> list, int longest) => ScoutPrompt.Sentence(
+        [.. list.Select(o => (o.Words, (o.Detection.Box.Left + o.Detection.Box.Right) / (2 * view.Width), (o.Detection.Box.Top + o.Detection.Box.Bottom) / (2 * view.Height)))],
         longest);
 
     private static bool Is(string phrase, (string? Colour, string? Shape) wanted)

@@ -5,7 +5,8 @@ using VlmSdk.Samples.Scenes;
 namespace VlmSdk.Samples.TrainScout;
 
 /// <summary>
-/// Prepares batches on a thread of its own while the last one is trained on. Image n is decided by the seed and n alone:
+/// Prepares batches on a thread of its own while the last one is trained on. Image n is decided by the seed and n alone, and
+/// every seed has scenes of its own:
 /// one of four images is new, the others come back after <see cref="ReuseDelay"/> scenes, every second time mirrored and
 /// each time with other questions. So a resumed run sees what an uninterrupted one would.
 /// </summary>
@@ -15,6 +16,8 @@ internal sealed class BatchFeed : IDisposable
     internal const int ReuseDelay = 256;
 
     private const int Passes = 4;
+
+    private const ulong ScenesOfASeed = 1 << 22, Seeds = 1 << 17;
 
     private readonly BlockingCollection<RawBatch> _ready = new(3);
     private readonly CancellationTokenSource _stop = new();
@@ -65,7 +68,7 @@ internal sealed class BatchFeed : IDisposable
         for (int i = 0; i < batch; i++)
         {
             (long scene, bool mirrored) = Scene(firstImage + i);
-            LabelledPicture picture = scenes(scene);
+            LabelledPicture picture = scenes(FirstSceneOf(seed) + scene);
             result.Set(i, mirrored ? SceneCache.Mirror(picture) : picture, RandomOf(seed, firstImage + i));
         }
         return result;
@@ -77,6 +80,9 @@ internal sealed class BatchFeed : IDisposable
         long pass = image % Passes;
         return (image / Passes - pass * ReuseDelay, pass % 2 == 1);
     }
+
+    /// <summary>Number of the first scene of a seed: all are below <see cref="Validation.FirstScene"/>.</summary>
+    internal static long FirstSceneOf(ulong seed) => (long)((seed - 1) % Seeds * ScenesOfASeed);
 
     /// <summary>A generator of an image of a run.</summary>
     internal static Random RandomOf(ulong seed, long image)

@@ -7,7 +7,7 @@ namespace VlmSdk.Samples.TrainScout;
 internal sealed class SceneSource : IDisposable
 {
     /// <summary>Training sees more small objects than chance gives, as what is rare is learned last.</summary>
-    private static readonly SceneOptions Training = new() { SmallShare = 0.2f };
+    private static readonly SceneOptions Training = new() { SmallShare = 0.1f };
 
     private readonly VulkanDevice _device;
     private readonly SceneRenderer _renderer;

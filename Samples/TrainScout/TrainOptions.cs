@@ -42,7 +42,7 @@ internal sealed record TrainOptions
     /// <summary>How much of the average stays at each step.</summary>
     public double AverageKeep { get; init; } = 0.997;
 
-    /// <summary>Decides the questions, and which weights a run from nothing starts with.</summary>
+    /// <summary>Decides the scenes, the questions, and which weights a run from nothing starts with.</summary>
     public ulong Seed { get; init; } = 1;
 
     /// <summary>Scenes of the validation during training.</summary>
