@@ -45,12 +45,22 @@ internal sealed class FormatTests : GpuTests
         Assert.That(MostLevels(grid, expected), Is.Zero);
     }
 
-    [TestCase(1f)]
-    [TestCase(0f)]
-    [TestCase(0.37f)]
-    [TestCase(11.3f)]
-    [TestCase(1e-6f)]
-    [TestCase(3e38f)]
+    // The last ones bring the half float 1 to the first number of a level and to the last one below it.
+    private static IEnumerable<float> Exposures()
+    {
+        foreach (float plain in new[] { 1, 0, 0.37f, 11.3f, 1e-6f, 3e38f })
+            yield return plain;
+        foreach (int level in new[] { 12, 77, 128, 201, 254 })
+        {
+            float below = 0, from = 1;
+            for (float middle = 0.5f; middle > below && middle < from; middle = (below + from) / 2)
+                (below, from) = TestPictures.Encode(middle) < level ? (middle, from) : (below, middle);
+            yield return below;
+            yield return from;
+        }
+    }
+
+    [TestCaseSource(nameof(Exposures))]
     public async Task Every_half_float_gives_the_byte_of_the_formula(float exposure)
     {
         var texels = new byte[256 * 256 * 8];
