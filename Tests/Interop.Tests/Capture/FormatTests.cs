@@ -78,6 +78,22 @@ internal sealed class FormatTests : GpuTests
         Assert.That(grid.Values.Floats.SequenceEqual(expected.Values.Floats));
     }
 
+    [Test]
+    public async Task A_target_of_any_size_equals_the_CPU_path(
+        [Values(FitKind.Letterbox, FitKind.Crop, FitKind.Stretch)] FitKind fit, [Values("1x1", "1x700", "4096x3", "2x16384", "97x89")] string size)
+    {
+        (int width, int height) = (int.Parse(size.Split('x')[0]), int.Parse(size.Split('x')[1]));
+        PatchGridSpec spec = Spec(64, 48, fit, ResizeFilter.Bilinear, PatchLayout.PatchMajor, 16);
+        using var target = new TestTarget(TestGpu.Device, Format.R8G8B8A8Unorm, width, height);
+        byte[] texels = TestPictures.Texels(target.Format, width, height);
+        target.Upload(texels);
+        using FrameCapture capture = FrameCapture.Attach(TestGpu.Device, target.Describe(), new() { Grid = spec });
+        using PatchGrid grid = await capture.Submit().TakeAsync();
+        using PatchGrid expected = ImageProcessor.Process(TestPictures.Decode(target.Format, width, height, texels), spec);
+        Assert.That(grid.Map, Is.EqualTo(expected.Map));
+        Assert.That(MostLevels(grid, expected), Is.Zero);
+    }
+
     [TestCase(ImageUsageFlags.TransferSrcBit, ImageLayout.ColorAttachmentOptimal, false)]
     [TestCase(ImageUsageFlags.TransferSrcBit, ImageLayout.General, false)]
     [TestCase(ImageUsageFlags.TransferSrcBit, ImageLayout.TransferSrcOptimal, true)]
