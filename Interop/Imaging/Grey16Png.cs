@@ -24,7 +24,7 @@ internal static class Grey16Png
     {
         if (file[26] != 0 || file[27] != 0 || file[28] > 1)
             throw new ImageException($"{name}: the PNG header names compression {file[26]}, filter {file[27]}, interlace {file[28]}; 0, 0 and 0 or 1 exist.");
-        using var compressed = new MemoryStream(Data(file));
+        using MemoryStream compressed = Data(file);
         using var stream = new ZLibStream(compressed, CompressionMode.Decompress);
         byte[] pixels = new byte[checked(4 * header.Width * header.Height)];
         try
@@ -56,9 +56,9 @@ internal static class Grey16Png
         return pixels;
     }
 
-    private static byte[] Data(ReadOnlySpan<byte> file)
+    private static MemoryStream Data(ReadOnlySpan<byte> file)
     {
-        using var joined = new MemoryStream();
+        var joined = new MemoryStream(file.Length);
         for (int at = 8; at + 12 <= file.Length;)
         {
             int length = BinaryPrimitives.ReadInt32BigEndian(file[at..]);
@@ -68,7 +68,8 @@ internal static class Grey16Png
                 break;
             at += 12 + length;
         }
-        return joined.ToArray();
+        joined.Position = 0;
+        return joined;
     }
 
     private static void Unfilter(int filter, Span<byte> row, ReadOnlySpan<byte> above, string name)

@@ -45,26 +45,21 @@ public static class ImageFile
     public static PixelBuffer Decode(ReadOnlySpan<byte> encoded, string name = "picture", ImageLimits? limits = null) =>
         Decode(encoded, name, "", limits ?? ImageLimits.Default);
 
-    /// <summary>Writes a picture as PNG. The file appears whole or not at all: it is written beside its place and moved there.</summary>
+    /// <summary>Writes a picture as PNG. The file appears whole or not at all, as <see cref="AtomicFile"/> has it.</summary>
     /// <param name="path">Where to; an existing file is replaced, a missing folder is created.</param>
     /// <param name="picture">The picture; alpha is kept when the format has it.</param>
     /// <exception cref="ImageException">The file cannot be written.</exception>
     public static void SavePng(string path, PixelBuffer picture)
     {
         byte[] encoded = EncodePng(picture);
-        string? temporary = null;
         try
         {
-            string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full) ?? throw new ArgumentException("the path names no file");
-            Directory.CreateDirectory(folder);
-            temporary = Path.Combine(folder, $".{Path.GetFileName(full)}.{Guid.NewGuid():N}.tmp");
-            File.WriteAllBytes(temporary, encoded);
-            File.Move(temporary, full, overwrite: true);
+            string full = Path.GetFullPath(path);
+            Directory.CreateDirectory(Path.GetDirectoryName(full) ?? throw new ArgumentException("the path names no file"));
+            AtomicFile.Write(full, stream => stream.Write(encoded));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            if (temporary is not null && File.Exists(temporary))
-                File.Delete(temporary);
             throw new ImageException($"{path}: the PNG file cannot be written ({e.Message})", e);
         }
     }

@@ -93,6 +93,8 @@ public readonly record struct ImageHeader(ImageEncoding Encoding, int Width, int
         for (int at = 2; ;)
         {
             // Between segments stands FF, any number of fill FFs, then the marker.
+            if (at < file.Length && file[at] != 0xFF)
+                throw new ImageException($"{name}: the JPEG file is damaged: byte {at} is {file[at]:X2} where the FF of a marker must stand.");
             while (at < file.Length && file[at] == 0xFF)
                 at++;
             if (at + 2 >= file.Length)

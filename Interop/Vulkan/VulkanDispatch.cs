@@ -25,12 +25,16 @@ internal sealed unsafe class VulkanDispatch(Vk vk, VulkanDevice owner)
 {
     private readonly long[] _counts = new long[Enum.GetValues<VulkanCall>().Length];
     private readonly Device _device = owner.Device;
+    private long _readBytes;
 
     /// <summary>Called before each call on the calling thread; anything but Success is returned instead of making the call.</summary>
     internal Func<VulkanCall, Result>? Interceptor { get; set; }
 
     /// <summary>Bytes of host-visible memory mapped since the start.</summary>
     internal long MappedBytes { get; private set; }
+
+    /// <summary>Bytes of mapped memory that were opened for reading since the start.</summary>
+    internal long ReadBytes => Interlocked.Read(ref _readBytes);
 
     /// <summary>Calls made of this function so far.</summary>
     internal long Count(VulkanCall call) => Interlocked.Read(ref _counts[(int)call]);
@@ -250,6 +254,8 @@ internal sealed unsafe class VulkanDispatch(Vk vk, VulkanDevice owner)
 
     internal Result WaitSemaphores(SemaphoreWaitInfo* info, ulong nanoseconds) =>
         Enter(VulkanCall.WaitSemaphores, out Result r) ? Leave(vk.WaitSemaphores(_device, info, nanoseconds)) : r;
+
+    internal void CountRead(long bytes) => Interlocked.Add(ref _readBytes, bytes);
 
     private bool Enter(VulkanCall call, out Result result)
     {

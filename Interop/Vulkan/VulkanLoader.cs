@@ -10,6 +10,10 @@ namespace VlmSdk.Vulkan;
 /// </summary>
 internal sealed unsafe class VulkanLoader : IDisposable
 {
+    private const string Remedy =
+        "Install it: 'apt-get install libvulkan1 mesa-vulkan-drivers' on Debian and Ubuntu, the graphics vendor's driver on Windows; " +
+        "or name another file in VulkanDeviceOptions.LoaderLibrary.";
+
     private readonly delegate* unmanaged<nint, byte*, nint> _getInstanceProcAddr;
     private readonly nint _library;
     private delegate* unmanaged<nint, byte*, nint> _getDeviceProcAddr;
@@ -18,11 +22,13 @@ internal sealed unsafe class VulkanLoader : IDisposable
     internal VulkanLoader(string? library)
     {
         string name = library ?? (OperatingSystem.IsWindows() ? "vulkan-1.dll" : OperatingSystem.IsMacOS() ? "libvulkan.1.dylib" : "libvulkan.so.1");
-        nint entry = 0;
-        if (!NativeLibrary.TryLoad(name, out _library) || !NativeLibrary.TryGetExport(_library, "vkGetInstanceProcAddr", out entry))
-            throw new DeviceUnavailableException(
-                $"The Vulkan loader '{name}' could not be loaded. Install it: 'apt-get install libvulkan1 mesa-vulkan-drivers' on Debian " +
-                "and Ubuntu, the graphics vendor's driver on Windows; or name another file in VulkanDeviceOptions.LoaderLibrary.");
+        if (!NativeLibrary.TryLoad(name, out _library))
+            throw new DeviceUnavailableException($"The Vulkan loader '{name}' could not be loaded. {Remedy}");
+        if (!NativeLibrary.TryGetExport(_library, "vkGetInstanceProcAddr", out nint entry))
+        {
+            NativeLibrary.Free(_library);
+            throw new DeviceUnavailableException($"The library '{name}' is no Vulkan loader: it has no vkGetInstanceProcAddr. {Remedy}");
+        }
         _getInstanceProcAddr = (delegate* unmanaged<nint, byte*, nint>)entry;
         Api = new Vk(new LamdaNativeContext(Find));
     }

@@ -43,7 +43,7 @@ public sealed class GgufWriter
             throw new ArgumentException($"'{key}' has {value.Count} items and at most {GgufTypes.MaxArrayItems} are accepted.", nameof(value));
         if ((value.ElementType ?? value.Type) == GgufValueType.String)
             foreach (string text in value.Items)
-                if (AtomicFile.StrictUtf8.GetByteCount(text) > GgufTypes.MaxStringBytes)
+                if (WeightOutput.StrictUtf8.GetByteCount(text) > GgufTypes.MaxStringBytes)
                     throw new ArgumentException($"'{key}' holds a text of more than {GgufTypes.MaxStringBytes} bytes.", nameof(value));
         _metadata.Add(new(key, value));
         return this;
@@ -75,25 +75,25 @@ public sealed class GgufWriter
 
     /// <summary>Writes the file whole or not at all; an existing one is replaced at the end.</summary>
     /// <exception cref="CheckpointException">The file cannot be written there.</exception>
-    public void Write(string path) => AtomicFile.Write(path, Write);
+    public void Write(string path) => WeightOutput.Write(path, Write);
 
     /// <summary>Writes the file's bytes to a stream, from its current position on.</summary>
     public void Write(Stream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
         long headerBytes = WriteHeader(stream);
-        AtomicFile.Pad(stream, Padded(headerBytes) - headerBytes);
+        WeightOutput.Pad(stream, Padded(headerBytes) - headerBytes);
         foreach ((_, HostTensor tensor) in _tensors)
         {
             stream.Write(tensor.Data.Span);
-            AtomicFile.Pad(stream, Padded(tensor.Data.Length) - tensor.Data.Length);
+            WeightOutput.Pad(stream, Padded(tensor.Data.Length) - tensor.Data.Length);
         }
     }
 
     private long WriteHeader(Stream stream)
     {
         using var header = new MemoryStream();
-        using var writer = new BinaryWriter(header, AtomicFile.StrictUtf8);
+        using var writer = new BinaryWriter(header, WeightOutput.StrictUtf8);
         writer.Write("GGUF"u8);
         writer.Write(3u);
         writer.Write((ulong)_tensors.Count);
@@ -156,7 +156,7 @@ public sealed class GgufWriter
 
     private static void WriteText(BinaryWriter writer, string text)
     {
-        byte[] utf8 = AtomicFile.StrictUtf8.GetBytes(text);
+        byte[] utf8 = WeightOutput.StrictUtf8.GetBytes(text);
         Span<byte> length = stackalloc byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)utf8.Length);
         writer.Write(length);
@@ -166,7 +166,7 @@ public sealed class GgufWriter
     private static void CheckName(string name, int mostBytes, HashSet<string> taken, int most, string what)
     {
         ArgumentNullException.ThrowIfNull(name);
-        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal) || AtomicFile.StrictUtf8.GetByteCount(name) > mostBytes)
+        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal) || WeightOutput.StrictUtf8.GetByteCount(name) > mostBytes)
             throw new ArgumentException($"The {what} '{TensorReading.Shown(name)}' must have 1 to {mostBytes} bytes of UTF-8 without NUL.", nameof(name));
         if (taken.Count >= most)
             throw new ArgumentException($"There are already {most} entries of the kind {what}; more are not accepted.", nameof(name));

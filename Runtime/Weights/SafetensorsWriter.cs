@@ -25,7 +25,7 @@ public static class SafetensorsWriter
         KeyValuePair<string, HostTensor>[] ordered =
             [.. tensors.OrderByDescending(t => t.Value.Type.BlockBytes()).ThenBy(t => t.Key, StringComparer.Ordinal)];
         byte[] header = Header(ordered, metadata);
-        AtomicFile.Write(path, stream =>
+        WeightOutput.Write(path, stream =>
         {
             Span<byte> length = stackalloc byte[8];
             BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)header.Length);
@@ -85,5 +85,5 @@ public static class SafetensorsWriter
             : throw new ArgumentException($"The header would have {buffer.WrittenCount} bytes and at most {SafetensorsFile.MaxHeaderBytes} are accepted; split the tensors over several files.", nameof(tensors));
     }
 
-    private static byte[] Unicode(string text) => AtomicFile.StrictUtf8.GetBytes(text);
+    private static byte[] Unicode(string text) => WeightOutput.StrictUtf8.GetBytes(text);
 }

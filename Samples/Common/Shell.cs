@@ -51,13 +51,42 @@ internal static class Shell
         return option;
     }
 
-    /// <summary>Parses and runs. A text that begins with '@' is a text, no file of arguments, and a wrong argument gives its own line, not the help.</summary>
-    internal static Task<int> InvokeAsync(RootCommand root, string[] args)
+    /// <summary>Refuses a text that no model would read before anything is loaded or drawn for it.</summary>
+    internal static Option<T> Text<T>(Option<T> option)
+    {
+        option.Validators.Add(result => CheckText(result, option.Name));
+        return option;
+    }
+
+    /// <inheritdoc cref="Text{T}(Option{T})"/>
+    internal static Argument<T> Text<T>(Argument<T> argument)
+    {
+        argument.Validators.Add(result => CheckText(result, argument.Name));
+        return argument;
+    }
+
+    /// <summary>
+    /// Parses and runs. A text that begins with '@' is a text, no file of arguments; wrong arguments give one line that names
+    /// them all, not the help.
+    /// </summary>
+    internal static async Task<int> InvokeAsync(RootCommand root, string[] args)
     {
         ParseResult result = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (result.Action is ParseErrorAction error)
-            error.ShowHelp = false;
-        return result.InvokeAsync();
+        if (result.Action is not ParseErrorAction)
+            return await result.InvokeAsync();
+        IEnumerable<string> faults = result.Errors.Select(e => e.Message.ReplaceLineEndings(" ").TrimEnd('.')).Distinct();
+        await Console.Error.WriteLineAsync($"error: {string.Join("; ", faults)}. --help says what can be given.");
+        return 1;
+    }
+
+    private static void CheckText(SymbolResult result, string name)
+    {
+        int limit = new VlmModelOptions().LongestText;
+        foreach (Token token in result.Tokens)
+            if (string.IsNullOrWhiteSpace(token.Value))
+                result.AddError($"{name} is empty; give it at least one character.");
+            else if (token.Value.Length > limit)
+                result.AddError($"{name} has {token.Value.Length} characters, at most {limit} are read; shorten it.");
     }
 
     /// <summary>A value as JSON: names in snake case, two spaces deep, other than ASCII letters as they are.</summary>

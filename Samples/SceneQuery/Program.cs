@@ -5,12 +5,12 @@ using VlmSdk.Samples.SceneQuery;
 
 // The main job: an engine draws, the SDK captures a frame without stopping it, and a model describes, answers and grounds.
 
-var ask = new Option<string>("--ask") { Description = "The question.", DefaultValueFactory = _ => "How many objects are there?" };
-var ground = new Option<string[]>("--ground") { Description = "A phrase to find; may be given several times. Default: two things in the scene and one that is not." };
+Option<string> ask = Shell.Text(new Option<string>("--ask") { Description = "The question.", DefaultValueFactory = _ => "How many objects are there?" });
+Option<string[]> ground = Shell.Text(new Option<string[]>("--ground") { Description = "A phrase to find; may be given several times. Default: two things in the scene and one that is not." });
 var seed = new Option<ulong>("--seed") { Description = "Which scene to draw.", DefaultValueFactory = _ => SceneQueryRun.DefaultSeed };
-var model = new Option<string>("--model") { Description = "scout, a folder, or a .gguf file.", DefaultValueFactory = _ => "scout" };
+Option<string> model = Shell.Text(new Option<string>("--model") { Description = "scout, a folder, or a .gguf file.", DefaultValueFactory = _ => "scout" });
 Option<Backend> backend = Shell.BackendOption();
-var output = new Option<string>("--out") { Description = "Folder for scene.png, scene.annotated.png and answer.json.", DefaultValueFactory = _ => "out" };
+Option<string> output = Shell.Text(new Option<string>("--out") { Description = "Folder for scene.png, scene.annotated.png and answer.json.", DefaultValueFactory = _ => "out" });
 var json = new Option<bool>("--json") { Description = "Write the answer as JSON to standard output." };
 
 var root = new RootCommand("Draws a 3-D scene with Vulkan, captures the frame, and asks a vision-language model about it.")

@@ -18,12 +18,12 @@ internal sealed record SceneQueryRun(string Question, IReadOnlyList<string> Phra
 
     internal async Task RunAsync(CancellationToken cancellationToken)
     {
-        Directory.CreateDirectory(Output);
         SceneDescription scene = SceneGenerator.Create(Seed, new SceneOptions { MinObjects = 4, MaxObjects = 6, FrameSize = (Width, Height), CameraNoise = false });
 
         await using VlmModel vlm = await VlmModel.LoadAsync(Model, new VlmModelOptions { Backend = Backend }, cancellationToken);
         using var engine = new Engine(Width, Height);
         using var capture = FrameCapture.Attach(engine.Device, engine.Target, new FrameCaptureOptions { Grid = vlm.PatchGridSpec });
+        Directory.CreateDirectory(Output);
         Say($"engine: {engine.DeviceName}, {Width} x {Height}; model: {vlm.Capabilities.Name} on the {vlm.ExecutorName} backend");
 
         // The engine draws on its own thread; nothing below ever stops it.

@@ -119,7 +119,6 @@ internal static class LossChart
         }
         using SKImage image = surface.Snapshot();
         using SKData png = image.Encode(SKEncodedImageFormat.Png, 100);
-        using FileStream file = File.Create(path);
-        png.SaveTo(file);
+        AtomicFile.Write(path, png.SaveTo, durable: false);
     }
 }

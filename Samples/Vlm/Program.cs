@@ -8,11 +8,11 @@ using VlmSdk.Tensors;
 // vlm: the SDK on files, from a shell. Each command is one class; this file only says what the arguments are.
 
 var image = new Argument<string>("image") { Description = "PNG, JPEG or WebP file." };
-var text = new Argument<string>("text") { Description = "The question or phrase." };
+Argument<string> text = Shell.Text(new Argument<string>("text") { Description = "The question or phrase." });
 var path = new Argument<string>("path") { Description = "A .gguf or .safetensors file, a safetensors index, a folder, or scout." };
 var model = new Option<string>("--model") { Description = "scout, the folder of a published model, or a .gguf file.", DefaultValueFactory = _ => "scout" };
 var siglip = new Option<string>("--model") { Description = "The folder of a SigLIP model.", Required = true };
-var labels = new Argument<string[]>("labels") { Description = "Labels such as \"a red crate\".", Arity = ArgumentArity.OneOrMore };
+Argument<string[]> labels = Shell.Text(new Argument<string[]>("labels") { Description = "Labels such as \"a red crate\".", Arity = ArgumentArity.OneOrMore });
 var quantize = new Option<DType?>("--quantize") { Description = "Bring the matrices of a published model into Q8_0 or Q4_0 while they are read." };
 var mask = new Option<string?>("--mask") { Description = "Write the objects' pixels, white on black, to this PNG." };
 var decoder = new Option<string>("--model") { Description = "A Llama-architecture .gguf file.", Required = true };

@@ -78,5 +78,13 @@ internal static class DependencyRules
             yield return $"{path} has {lines.Length - 1} lines and no 'Long file:' reason in its header";
     }
 
+    /// <summary>Files are replaced in one way, so that none of them ever stands half written.</summary>
+    internal static IEnumerable<string> ReplacementBreaches(string path, string text)
+    {
+        if (!path.StartsWith("Tests/", StringComparison.Ordinal) && path != "Runtime/AtomicFile.cs"
+            && (text.Contains("File.Move(", StringComparison.Ordinal) || text.Contains("File.Replace(", StringComparison.Ordinal)))
+            yield return $"{path} replaces a file by itself; AtomicFile.Write does it";
+    }
+
     private static string Layer(string path) => path.Split('/')[0];
 }

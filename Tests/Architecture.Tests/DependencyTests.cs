@@ -44,6 +44,16 @@ public sealed class DependencyTests
         Assert.That(DependencyRules.SourceBreaches(path, text).Any(), Is.EqualTo(breach));
 
     [Test]
+    public void Files_are_replaced_in_one_way() =>
+        Assert.That(Files("*.cs").SelectMany(f => DependencyRules.ReplacementBreaches(f.Path, f.Text)), Is.Empty);
+
+    [TestCase("Interop/Imaging/X.cs", "File.Move(partial, path);", true)]
+    [TestCase("Interop/Imaging/X.cs", "AtomicFile.Write(path, write);", false)]
+    [TestCase("Runtime/AtomicFile.cs", "File.Move(partial, path);", false)]
+    public void A_replacement_of_its_own_is_caught(string path, string text, bool breach) =>
+        Assert.That(DependencyRules.ReplacementBreaches(path, text).Any(), Is.EqualTo(breach));
+
+    [Test]
     public void A_long_file_is_caught()
     {
         string text = string.Join('\n', Enumerable.Repeat("x", 500));

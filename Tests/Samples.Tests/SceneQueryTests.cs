@@ -74,6 +74,31 @@ public sealed class SceneQueryTests
         });
     }
 
+    [TestCase("--ground", "", "--ground is empty")]
+    [TestCase("--ground", " \t", "--ground is empty")]
+    [TestCase("--ask", "", "--ask is empty")]
+    [TestCase("--model", "", "--model is empty")]
+    [TestCase("--out", " ", "--out is empty")]
+    [TestCase("--backend", "nope", "'nope'")]
+    [TestCase("--model", "/no/such/model", "/no/such/model")]
+    [TestCase("--seed", "x", "'x'")]
+    [TestCase("--seed", "-1", "'-1'")]
+    [TestCase("--nonsense", "x", "'--nonsense'")]
+    public void A_wrong_argument_is_refused_before_anything_is_made(string option, string value, string says)
+    {
+        string folder = Path.Combine(_folder, "refused");
+        string[] arguments = ["--ground", "the red cube", option, value];
+        Sample run = Sample.SceneQuery(option == "--out" ? arguments : [.. arguments, "--out", folder]);
+        Assert.Multiple(() =>
+        {
+            Assert.That(run.ExitCode, Is.EqualTo(1));
+            Assert.That(run.Output, Is.Empty);
+            Assert.That(run.Error.Trim().Split('\n'), Has.Length.EqualTo(1), run.Error);
+            Assert.That(run.Error, Does.Contain(says));
+            Assert.That(Directory.Exists(folder), Is.False);
+        });
+    }
+
     [Test]
     public void Help_and_errors()
     {

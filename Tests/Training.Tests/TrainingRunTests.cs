@@ -101,6 +101,16 @@ public sealed class TrainingRunTests
     }
 
     [Test]
+    public void Two_writers_of_one_cached_scene_do_not_meet()
+    {
+        string folder = Path.Combine(_folder, "shared"), file = Path.Combine(folder, "1.scene");
+        LabelledPicture picture = Scenes(1);
+        Parallel.For(0, 32, _ => SceneCache.Write(file, picture));
+        Assert.That(SceneCache.TryRead(file)!.Rgb, Is.EqualTo(picture.Rgb));
+        Assert.That(Directory.GetFiles(folder), Is.EqualTo(new[] { file }));
+    }
+
+    [Test]
     public void Each_scene_is_shown_four_times_and_twice_mirrored()
     {
         var uses = new Dictionary<long, List<bool>>();

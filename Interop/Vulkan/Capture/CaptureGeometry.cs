@@ -27,10 +27,13 @@ internal sealed class CaptureGeometry
         ResizeTable rows = ResizeTable.Create(height, Map.ResizedHeight, spec.Filter, Math.Max(0, -Map.OffsetY), windowHeight);
 
         int columnWords = checked(windowWidth * (2 + columns.Taps)), rowWords = checked(windowHeight * (2 + rows.Taps));
-        Tables = new int[checked(columnWords + rowWords + 3 * 256)];
+        Tables = new int[checked(columnWords + rowWords + 3 * 256 + DisplayLevels.Count)];
         Write(columns, precision, Tables.AsSpan(0, columnWords));
         Write(rows, precision, Tables.AsSpan(columnWords, rowWords));
-        spec.Lookup.Span.CopyTo(MemoryMarshal.Cast<int, float>(Tables.AsSpan(columnWords + rowWords)));
+        Span<float> lookup = MemoryMarshal.Cast<int, float>(Tables.AsSpan(columnWords + rowWords));
+        spec.Lookup.Span.CopyTo(lookup);
+        if (plan.Encode)
+            DisplayLevels.Thresholds(plan.Exposure, lookup[(3 * 256)..]);
 
         int firstRow = int.MaxValue, endRow = 0;
         for (int i = 0; i < windowHeight; i++)

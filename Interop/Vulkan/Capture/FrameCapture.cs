@@ -48,7 +48,7 @@ public sealed class FrameCapture : IFrameSource, IDisposable, IAsyncDisposable
             {
                 int slot = i;
                 _slots[i] = new GpuBuffer(_vk, (ulong)bytes, BufferUsageFlags.StorageBufferBit, readback: true);
-                _tensors[i] = new HostTensor(DType.F32, options.Grid.Shape, new MappedMemory(_slots[i].Mapped, bytes).Memory);
+                _tensors[i] = new HostTensor(DType.F32, options.Grid.Shape, new MappedMemory(_vk, _slots[i].Mapped, bytes).Memory);
                 _releases[i] = () => Release(slot);
             }
             _binding = NewBinding(target);

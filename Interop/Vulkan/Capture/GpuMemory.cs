@@ -148,12 +148,23 @@ internal sealed unsafe class GpuImage : IDisposable
     }
 }
 
-/// <summary>Mapped GPU memory as managed memory. The owner keeps it mapped while anybody may look.</summary>
-internal sealed unsafe class MappedMemory(byte* start, int length) : MemoryManager<byte>
+/// <summary>
+/// Mapped GPU memory as managed memory. The owner keeps it mapped while anybody may look; whoever does comes through here
+/// and is counted with the whole length.
+/// </summary>
+internal sealed unsafe class MappedMemory(VulkanDispatch vk, byte* start, int length) : MemoryManager<byte>
 {
-    public override Span<byte> GetSpan() => new(start, length);
+    public override Span<byte> GetSpan()
+    {
+        vk.CountRead(length);
+        return new(start, length);
+    }
 
-    public override MemoryHandle Pin(int elementIndex = 0) => new(start + elementIndex);
+    public override MemoryHandle Pin(int elementIndex = 0)
+    {
+        vk.CountRead(length);
+        return new(start + elementIndex);
+    }
 
     public override void Unpin() { }
 

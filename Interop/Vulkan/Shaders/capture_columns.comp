@@ -21,12 +21,27 @@ float encoded(float light) {
 
 // A source pixel as display-encoded levels 0..255. UNORM formats need no clamp: 8-bit levels come back as they are,
 // 10-bit ones are rescaled.
+#ifdef CAPTURE_FLOAT
 vec3 levels(ivec2 at) {
     vec3 c = texelFetch(source, at, 0).rgb;
     if (encode != 0)
         c = vec3(encoded(exposure * c.r), encoded(exposure * c.g), encoded(exposure * c.b));
     return 255.0 * c;
 }
+#else
+// The level of linear light. Devices round a power each in its way, but by far less than the quarter of a level by which
+// the guess is too low at most; one comparison with a threshold decides what the level is, alike on every device.
+int level(float light) {
+    int guess = int(255.0 * encoded(exposure * light) + 0.25);
+    float finite = light > 0.0 ? min(light, 65536.0) : 0.0; // not-a-number passes no threshold, infinity none out of reach
+    return finite >= word(lookup + 3 * 256 + guess) ? guess + 1 : guess;
+}
+
+ivec3 levels(ivec2 at) {
+    vec3 c = texelFetch(source, at, 0).rgb;
+    return encode != 0 ? ivec3(level(c.r), level(c.g), level(c.b)) : ivec3(255.0 * c + 0.5);
+}
+#endif
 
 void main() {
     ivec2 at = ivec2(gl_GlobalInvocationID.xy);
@@ -48,7 +63,7 @@ void main() {
     // Sums stay below 2^31: weights add up to about 2^22 and their absolute values to less than twice that, times 255.
     ivec3 sum = ivec3(1 << 21);
     for (int k = 0; k < count; k++)
-        sum += tables[weights + k] * ivec3(levels(ivec2(start + k, y)) + 0.5);
+        sum += tables[weights + k] * levels(ivec2(start + k, y));
     uvec3 bytes = uvec3(clamp(sum >> 22, 0, 255));
     pixels[target] = bytes.r | bytes.g << 8 | bytes.b << 16;
 #endif

@@ -5,6 +5,7 @@
 //   column table: starts[window.x], counts[window.x], weights[window.x * columnTaps]
 //   row table:    starts[window.y], counts[window.y], weights[window.y * rowTaps]
 //   lookup:       3 x 256 floats, red first
+//   thresholds:   256 floats; the k-th is the smallest texel value of linear light whose level is above k
 // Weights are integers with 22 fraction bits, or floats in float mode.
 //
 // Rows is the picture between the passes: rowCount rows of window.x pixels, source row firstRow first. A pixel is one
@@ -22,7 +23,7 @@ layout(push_constant) uniform Parameters {
     int columnTaps;
     int rowTable;     // word offset of the row table
     int rowTaps;
-    int lookup;       // word offset of the look-up table
+    int lookup;       // word offset of the look-up table; the thresholds follow it
     int patchSide;    // 0: planar grid; else side of a patch of a patch-major grid
     uint fill;        // 0x00BBGGRR of the letterbox bars
     int encode;       // 0: the texel is display-encoded; 1: it is linear light

@@ -44,6 +44,10 @@ internal sealed class FailureTests : GpuTests
         Assert.That(
             () => VulkanDevice.Create(new() { LoaderLibrary = "libvulkan-that-is-not-there.so.1" }),
             Throws.TypeOf<DeviceUnavailableException>().With.Message.Contains("libvulkan-that-is-not-there.so.1").And.Message.Contains("apt-get install libvulkan1"));
+        string other = OperatingSystem.IsWindows() ? "kernel32.dll" : "libm.so.6";
+        Assert.That(
+            () => VulkanDevice.Create(new() { LoaderLibrary = other }),
+            Throws.TypeOf<DeviceUnavailableException>().With.Message.Contains($"'{other}' is no Vulkan loader").And.Message.Contains("LoaderLibrary"));
         Assert.That(
             () => VulkanDevice.Create(new() { DeviceName = "no such device" }),
             Throws.TypeOf<DeviceUnavailableException>().With.Message.Contains("no such device").And.Message.Contains("Found:"));
@@ -103,6 +107,35 @@ internal sealed class FailureTests : GpuTests
         await capture.DisposeAsync();
         Assert.That(events, Is.EqualTo(1));
         Assert.That(LifetimeTests.Balance(device).Values, Is.All.Zero);
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public void A_device_lost_while_a_capture_is_made_leaves_nothing(bool resizing)
+    {
+        using VulkanDevice device = TestGpu.NewDevice();
+        using var target = new TestTarget(device, Format.R8G8B8A8Unorm, 64, 64);
+        target.Clear(0, 0, 0);
+        using (FrameCapture? capture = resizing ? FrameCapture.Attach(device, target.Describe()) : null)
+        {
+            FailNext(device, VulkanCall.EndCommandBuffer, Result.ErrorDeviceLost);
+            Assert.That(
+                () => { if (capture is null) FrameCapture.Attach(device, target.Describe()); else capture.Resize(target.Describe()); },
+                Throws.TypeOf<DeviceLostException>().With.Message.Contains("vkEndCommandBuffer"));
+            Assert.That(device.IsLost);
+        }
+        Assert.That(LifetimeTests.Balance(device).Values, Is.All.Zero);
+    }
+
+    [Test]
+    public void A_disposed_device_takes_no_capture()
+    {
+        VulkanDevice device = TestGpu.NewDevice();
+        RenderTarget description;
+        using (var target = new TestTarget(device, Format.R8G8B8A8Unorm, 16, 16))
+            description = target.Describe();
+        device.Dispose();
+        Assert.That(() => FrameCapture.Attach(device, description), Throws.TypeOf<ObjectDisposedException>());
     }
 
     [Test]

@@ -1,5 +1,6 @@
 using Silk.NET.Vulkan;
 using VlmSdk.Scheduling;
+using VlmSdk.Tests.Queries;
 using VlmSdk.Vision;
 using VlmSdk.Vulkan;
 
@@ -44,23 +45,30 @@ internal sealed class SteadyStateTests : GpuTests
         {
             Device.Dispatch.Interceptor = null;
         }
+        Assert.That(capture.Counters.Captured, Is.GreaterThan(0));
         Assert.That(onRenderThread, Is.All.EqualTo(VulkanCall.QueueSubmit));
         Assert.That(onRenderThread, Has.Count.EqualTo((int)capture.Counters.Captured));
         Assert.That(capture.Counters.Captured + capture.Counters.Dropped, Is.EqualTo(30));
     }
 
     [Test]
-    public async Task The_host_sees_the_grid_and_nothing_else()
+    public async Task The_host_reads_the_grid_and_nothing_else()
     {
+        string folder = Directory.CreateTempSubdirectory("capture").FullName;
+        await using VlmModel vlm = await VlmModel.LoadAsync(TinyScout.Write(folder), new VlmModelOptions { Backend = Backend.Reference });
+        Directory.Delete(folder, recursive: true);
         using var target = new TestTarget(Device, Format.R8G8B8A8Unorm, 320, 180);
         target.Clear(0, 0, 0);
         long mapped = Device.Dispatch.MappedBytes, maps = Device.Dispatch.Count(VulkanCall.MapMemory);
-        using FrameCapture capture = FrameCapture.Attach(Device, target.Describe());
+        using FrameCapture capture = FrameCapture.Attach(Device, target.Describe(), new() { Grid = vlm.PatchGridSpec });
         int gridBytes = capture.Grid.Count * sizeof(float);
         for (int i = 0; i < 5; i++)
         {
-            using PatchGrid grid = await capture.Submit().TakeAsync();
-            Assert.That(grid.Values.Data.Length, Is.EqualTo(gridBytes));
+            long read = Device.Dispatch.ReadBytes;
+            PatchGrid grid = await capture.Submit().TakeAsync();
+            Assert.That(Device.Dispatch.ReadBytes, Is.EqualTo(read), "the capture itself reads nothing");
+            using EncodedImage view = await vlm.EncodeAsync(grid);
+            Assert.That(Device.Dispatch.ReadBytes - read, Is.EqualTo(gridBytes), "the model reads the grid, once");
         }
         Assert.That(Device.Dispatch.Count(VulkanCall.MapMemory) - maps, Is.EqualTo(CaptureRing.Slots));
         Assert.That(Device.Dispatch.MappedBytes - mapped, Is.EqualTo(CaptureRing.Slots * gridBytes));

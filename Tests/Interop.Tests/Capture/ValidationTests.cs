@@ -36,7 +36,14 @@ internal sealed unsafe class ValidationTests : GpuTests
             TestTarget.Ok(device.Api.QueueWaitIdle(device.Queue));
         }
         vk.Destroy(made);
-        Assert.That(TestGpu.Messages.Select(m => m.Id), Has.Some.EqualTo("SYNC-HAZARD-WRITE-AFTER-WRITE"));
-        TestGpu.Messages.Clear();
+        Assert.That(TestGpu.TakeMessages().Select(m => m.Id).Distinct(), Is.EqualTo(new[] { "SYNC-HAZARD-WRITE-AFTER-WRITE" }));
+    }
+
+    [Test]
+    public void A_message_between_two_tests_fails_the_next()
+    {
+        TestGpu.Receive(new VulkanMessage(IsError: true, "late", "from a thread that outlived its test"));
+        Assert.Throws<AssertionException>(NoMessagesBefore);
+        Assert.DoesNotThrow(NoMessagesBefore, "one message fails one test");
     }
 }

@@ -126,6 +126,48 @@ public sealed class BadImageTests
         Refused(Write("a.webp", webp), "animated WebP");
     }
 
+    [TestCase(null)]
+    [TestCase((byte)0)]
+    public void A_cmyk_jpeg_becomes_rgb(byte? transform)
+    {
+        // Paper, cyan, magenta, yellow, red, black ink, and half of everything under half black; 255 is no ink.
+        (byte, byte, byte, byte)[] inks =
+        [
+            (255, 255, 255, 255), (0, 255, 255, 255), (255, 0, 255, 255), (255, 255, 0, 255), (255, 0, 0, 255), (255, 255, 255, 0), (128, 128, 128, 128),
+        ];
+        (byte, byte, byte)[] seen = [(255, 255, 255), (0, 255, 255), (255, 0, 255), (255, 255, 0), (255, 0, 0), (0, 0, 0), (64, 64, 64)];
+        PixelBuffer read = ImageFile.Decode(Write("cmyk.jpg", CmykJpeg.Encode(inks, transform)));
+        Assert.That((read.Width, read.Height), Is.EqualTo((56, 8)));
+        for (int i = 0; i < inks.Length; i++)
+            Assert.That(Pixel(read, 8 * i + 4, 4), Is.EqualTo(seen[i]), $"block {i}");
+    }
+
+    [Test]
+    public void A_ycck_jpeg_becomes_rgb()
+    {
+        // Stored as luma, two chromas and black: the luma of paper, of black ink under full colour, and of half grey.
+        PixelBuffer read = ImageFile.Decode(CmykJpeg.Encode([(0, 128, 128, 255), (255, 128, 128, 0), (128, 128, 128, 255)], transform: 2));
+        Assert.That(Enumerable.Range(0, 3).Select(i => Pixel(read, 8 * i + 4, 4)), Is.EqualTo(new[] { (255, 255, 255), (0, 0, 0), (127, 127, 127) }));
+    }
+
+    [Test]
+    public void A_jpeg_marker_needs_its_first_byte()
+    {
+        byte[] whole = Source("photo420.jpg");
+        int second = 4 + (whole[4] << 8 | whole[5]);
+        Assert.That(whole[second], Is.EqualTo(0xFF));
+        byte[] filled = [.. whole[..second], 0xFF, 0xFF, .. whole[second..]], broken = [.. whole];
+        broken[second] = 0x12;
+        Assert.That(ImageHeader.Parse(filled, "filled"), Is.EqualTo(ImageHeader.Parse(whole, "whole")), "fill bytes are allowed");
+        Refused(Write("broken.jpg", broken), $"byte {second} is 12", "FF");
+    }
+
+    private static (int, int, int) Pixel(PixelBuffer picture, int x, int y)
+    {
+        ReadOnlySpan<byte> at = picture.Row(y)[(4 * x)..];
+        return (at[0], at[1], at[2]);
+    }
+
     [Test]
     public void A_jpeg_of_very_many_scans()
     {
@@ -214,6 +256,7 @@ public sealed class BadImageTests
     {
         byte[] whole = name.EndsWith(".webp", StringComparison.Ordinal) ? WebP(name == "lossless.webp") : Source(name);
         var random = new Random(name.Length * 7919);
+        var limits = new ImageLimits { Pixels = 1 << 20 };
         int decoded = 0, refused = 0;
         for (int round = 0; round < 200; round++)
         {
@@ -229,9 +272,11 @@ public sealed class BadImageTests
                         bytes = [.. bytes[..at], .. new byte[count], .. bytes[at..]];
                         break;
                 }
+            // As for checkpoints, and the picture itself: four bytes for each pixel that the limits allow.
+            long before = GC.GetAllocatedBytesForCurrentThread(), allowed = 4 * limits.Pixels + 4L * bytes.Length + (1 << 20);
             try
             {
-                ImageFile.Decode(bytes, name);
+                ImageFile.Decode(bytes, name, limits);
                 decoded++;
             }
             catch (ImageException e)
@@ -239,6 +284,7 @@ public sealed class BadImageTests
                 Assert.That(e.Message, Does.StartWith(name));
                 refused++;
             }
+            Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThanOrEqualTo(allowed), $"round {round}, {bytes.Length} bytes");
         }
         Assert.That(refused, Is.GreaterThan(100), $"{decoded} decoded");
     }

@@ -31,6 +31,12 @@ public sealed class VlmCommandTests
     [TestCase("describe|FOLDER", "FOLDER", "cannot be read")]
     [TestCase("describe|PICTURE|--backend|99", "'99'", "native")]
     [TestCase("describe|PICTURE|--backend|native, torch", "'native, torch'", "reference")]
+    [TestCase("describe|PICTURE|--bogus|--nope", "'--bogus'", "'--nope'", "--help")]
+    [TestCase("ground|--backend|nope", "'ground'", "'nope'", "--help")]
+    [TestCase("ground", "Required argument missing", "--help")]
+    [TestCase("nothing", "'nothing'", "--help")]
+    [TestCase("ask|FOLDER/none.png| ", "text", "empty")]
+    [TestCase("ground|FOLDER/none.png|LONG", "text", "50000")]
     [TestCase("generate|--model|DECODER|--prompt|", "prompt", "empty")]
     [TestCase("generate|--model|DECODER|--prompt|the|--max|0", "at least one token", "0")]
     [TestCase("generate|--model|DECODER|--prompt|the|--temperature|NaN", "temperature", "finite")]
@@ -61,7 +67,7 @@ public sealed class VlmCommandTests
         Assert.That(json.RootElement.GetProperty("first_best").GetArrayLength(), Is.EqualTo(8));
     }
 
-    private string Filled(string text) => text.Replace("PICTURE", Picture, StringComparison.Ordinal)
+    private string Filled(string text) => text.Replace("PICTURE", Picture, StringComparison.Ordinal).Replace("LONG", new string('x', 50_000), StringComparison.Ordinal)
         .Replace("DECODER", Decoder, StringComparison.Ordinal).Replace("FOLDER", _folder, StringComparison.Ordinal);
 
     internal static async Task<(int Code, string Output, string Error)> Run(params string[] arguments)

@@ -23,7 +23,7 @@ internal sealed class SceneDrawing
     {
         _renderer?.Dispose();
         _device?.Dispose();
-        Assert.That(Messages, Is.Empty);
+        LateMessages.None(Messages);
     }
 
     /// <summary>An object by itself under even light: no fog, noise or shadow, a grey ground.</summary>

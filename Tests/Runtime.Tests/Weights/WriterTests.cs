@@ -116,6 +116,8 @@ public sealed class WriterTests
             stream.WriteByte(1);
             throw new InvalidOperationException();
         }));
+        Assert.Throws<DirectoryNotFoundException>(() => AtomicFile.Write(folder.At("gone/a"), _ => { }));
+        Assert.That(() => AtomicFile.Write("", _ => { }), Throws.ArgumentException);
         Assert.That(File.ReadAllBytes(path), Is.EqualTo(old));
         Assert.That(Directory.GetFiles(folder.At("")), Is.EqualTo(new[] { path }));
         Assert.That(Assert.Throws<CheckpointException>(() => writer.Write(folder.At("gone/m.gguf")))!.File, Does.EndWith("m.gguf"));
