@@ -125,10 +125,15 @@ public sealed class VlmModel : IAsyncDisposable
         DescribeAsync(view, new DescribeOptions(), cancellationToken);
 
     /// <inheritdoc cref="DescribeAsync(EncodedImage, CancellationToken)"/>
-    public async IAsyncEnumerable<string> DescribeAsync(
-        EncodedImage view, DescribeOptions options, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public IAsyncEnumerable<string> DescribeAsync(EncodedImage view, DescribeOptions options, CancellationToken cancellationToken = default)
     {
         Check(view, options);
+        return StreamAsync(view, options, cancellationToken);
+    }
+
+    private async IAsyncEnumerable<string> StreamAsync(
+        EncodedImage view, DescribeOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         // The writer never waits for the reader, so a slow reader does not hold the model; a reader who leaves stops it.
         var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

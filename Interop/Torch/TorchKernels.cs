@@ -40,7 +40,7 @@ internal static class TorchKernels
             case SoftmaxOp: return Softmax(x[0], mayBeHidden: true);
             case LogSoftmaxOp: return x[0].log_softmax(-1);
             case ArgMaxOp: return x[0].argmax(-1).to_type(ScalarType.Int32);
-            case CastOp cast: return x[0].to_type(Type(cast.Target));
+            case CastOp cast: return Cast(x[0], Type(cast.Target));
             case LayerNormOp norm: return nn.functional.layer_norm(x[0], [node.Shape[^1]], x[1], x[2], norm.Epsilon);
             case RmsNormOp norm: return RmsNorm(norm, x);
             case RopeOp rope: return Rope(rope, node, x, run);
@@ -120,6 +120,11 @@ internal static class TorchKernels
         ReduceKind.Mean => x.mean([op.AxisIndex], op.KeepAxis),
         _ => x.amax([(long)op.AxisIndex], op.KeepAxis),
     };
+
+    // Wider than the target on the way, because a float below 2^31 cannot be as large as the largest I32.
+    private static Tensor Cast(Tensor x, ScalarType type) => type == ScalarType.Int32 && x.dtype == ScalarType.Float32
+        ? x.nan_to_num(0).clamp(-2147483648f, 2147483648f).to_type(ScalarType.Int64).clamp(int.MinValue, int.MaxValue).to_type(type)
+        : x.to_type(type);
 
     private static Tensor Gather(Value node, Tensor[] x)
     {

@@ -68,7 +68,7 @@ internal sealed class TorchRun(KvCache? cache, bool halfProducts, HashSet<Tensor
     {
         long[] w = weight.shape;
         long b = node.Shape[0], places = (long)node.Shape[2] * node.Shape[3], patch = w[1] * w[2] * w[3];
-        if (node.Shape.Count == 0 || patch == 0)
+        if (node.Shape.Count == 0 || x.numel() == 0 || patch == 0)
             return zeros(TorchKernels.Long(node.Shape), x.dtype);
         Tensor columns = nn.functional.unfold(x, (w[2], w[3]), (1, 1), (op.Padding, op.Padding), (op.Stride, op.Stride));
         columns = columns.reshape(b, op.Groups, patch, places);

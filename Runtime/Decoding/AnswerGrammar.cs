@@ -79,6 +79,8 @@ public sealed class AnswerGrammar : ILogitsProcessor
     /// <summary>Whether a token may come next.</summary>
     public bool Allows(int token)
     {
+        if ((uint)token >= (uint)_word.Length)
+            return false;
         int left = _budget - _accepted;
         switch (_state)
         {

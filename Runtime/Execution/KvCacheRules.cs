@@ -9,15 +9,12 @@ public static class KvCacheRules
     /// <exception cref="ArgumentException">There is no cache, it has another layout, or it is full.</exception>
     public static void Check(Graph graph, KvCache? cache)
     {
-        int tokens = graph.CachedTokens;
-        if (tokens == 0)
-            return;
-        if (cache is null)
-            throw new ArgumentException("The graph holds cached attentions; pass a KV cache to Run.", nameof(cache));
         foreach (Value node in graph.Nodes)
         {
             if (node.Op is not AttentionOp { Slot: { } slot })
                 continue;
+            if (cache is null)
+                throw new ArgumentException("The graph holds cached attentions; pass a KV cache to Run.", nameof(cache));
             KvCacheSpec spec = cache.Spec;
             var k = node.Inputs[1].Shape;
             if (slot >= spec.Slots || k[0] != spec.Batch || k[2] != spec.Heads || k[3] != spec.HeadWidth)
@@ -25,6 +22,7 @@ public static class KvCacheRules
                     $"Attention slot {slot} appends keys {k}, but the cache has {spec.Slots} slots of batch {spec.Batch}, " +
                     $"{spec.Heads} heads of width {spec.HeadWidth}. Create it from this model's specification.", nameof(cache));
         }
-        cache.EnsureRoom(tokens);
+        if (graph.CachedTokens > 0)
+            cache!.EnsureRoom(graph.CachedTokens);
     }
 }

@@ -5,45 +5,50 @@ using VlmSdk.Tensors;
 
 namespace VlmSdk.Graphs;
 
-#pragma warning disable CS1591 // Members of the op records are described by the record's own summary.
-
-/// <summary>Elementwise functions of one argument.</summary>
-public enum UnaryKind { Negate, Abs, Exp, Log, Sqrt, Rsqrt, Square, Tanh, Sigmoid, Relu, Erf, Softplus, Cos, Sin }
-
-/// <summary>Elementwise functions of two arguments, broadcasting.</summary>
-public enum BinaryKind { Add, Subtract, Multiply, Divide, Maximum, Minimum }
-
-/// <summary>Comparisons; the result is 1 or 0 as F32.</summary>
-public enum CompareKind { Equal, Less, LessOrEqual }
-
-/// <summary>Reductions along one axis.</summary>
-public enum ReduceKind { Sum, Mean, Max }
-
 /// <summary>A run-time input of a fixed shape.</summary>
+/// <param name="InputName">Name under which a plan hands the buffer out.</param>
+/// <param name="InputShape">Its shape.</param>
+/// <param name="InputType">F32 or I32.</param>
 public sealed record InputOp(string InputName, Shape InputShape, DType InputType) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Input";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs) => (InputShape, InputType);
 }
 
 /// <summary>A named weight; its storage type is the binding's affair, the graph sees F32.</summary>
+/// <param name="WeightName">Name in the binding.</param>
+/// <param name="WeightShape">Its shape.</param>
 public sealed record WeightOp(string WeightName, Shape WeightShape) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Weight";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs) => (WeightShape, DType.F32);
 }
 
 /// <summary>A constant tensor, F32 or I32.</summary>
+/// <param name="Tensor">The values; not copied.</param>
 public sealed record ConstantOp(HostTensor Tensor) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Constant";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs) => (Tensor.Shape, Tensor.Type);
 }
 
 /// <summary>The same elements in the same order under another shape.</summary>
+/// <param name="Target">The new shape, with as many elements.</param>
 public sealed record ReshapeOp(Shape Target) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Reshape";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         Require(inputs[0].Shape.Count == Target.Count, inputs, $"cannot become {Target}, the element counts differ.");
@@ -52,9 +57,13 @@ public sealed record ReshapeOp(Shape Target) : Op
 }
 
 /// <summary>Axes reordered: result axis i is input axis Axes[i].</summary>
+/// <param name="Axes">Each axis of the input once.</param>
 public sealed record PermuteOp(params int[] Axes) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Permute";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         Shape x = inputs[0].Shape;
@@ -62,27 +71,39 @@ public sealed record PermuteOp(params int[] Axes) : Op
             $"[{string.Join(", ", Axes)}] is not an order of its axes.");
         return (new Shape(Axes.Select(a => x[a]).ToArray()), inputs[0].Type);
     }
+
+    /// <inheritdoc/>
     public bool Equals(PermuteOp? other) => other is not null && Axes.SequenceEqual(other.Axes);
+    /// <inheritdoc/>
     public override int GetHashCode() => Axes.Aggregate(17, HashCode.Combine);
 }
 
 /// <summary>Length elements from Start on along one axis.</summary>
+/// <param name="AxisIndex">The axis, from 0 on.</param>
+/// <param name="Start">First element.</param>
+/// <param name="Length">Number of elements.</param>
 public sealed record SliceOp(int AxisIndex, int Start, int Length) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Slice";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         Shape x = inputs[0].Shape;
-        Require(Start >= 0 && Length >= 0 && Start + Length <= x[AxisIndex], inputs,
-            $"[{Start}, {Start + Length}) lies outside axis {AxisIndex}.");
+        Require(Start >= 0 && Length >= 0 && Length <= x[AxisIndex] - Start, inputs, $"{Length} elements from {Start} on lie outside axis {AxisIndex}.");
         return (x.With(AxisIndex, Length), inputs[0].Type);
     }
 }
 
 /// <summary>Inputs joined along one axis.</summary>
+/// <param name="AxisIndex">The axis, from 0 on.</param>
 public sealed record ConcatOp(int AxisIndex) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Concat";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         Shape first = inputs[0].Shape;
@@ -100,7 +121,10 @@ public sealed record ConcatOp(int AxisIndex) : Op
 /// <summary>Rows of a table [R, ...] by I32 indices of any shape: indices.shape + table.shape[1..]. Indices outside 0..R-1 throw at run time.</summary>
 public sealed record GatherOp : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Gather";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         Require(inputs[0].Shape.Rank >= 1 && inputs[1].Type == DType.I32, inputs, "needs a table of rows and I32 indices.");
@@ -111,7 +135,10 @@ public sealed record GatherOp : Op
 /// <summary>A copy of base [R, ...] whose rows indices [M] (I32, distinct) are replaced by rows [M, ...]. Inputs: base, indices, rows.</summary>
 public sealed record ScatterRowsOp : Op
 {
+    /// <inheritdoc/>
     public override string Name => "ScatterRows";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         Shape target = inputs[0].Shape, index = inputs[1].Shape, rows = inputs[2].Shape;
@@ -125,7 +152,10 @@ public sealed record ScatterRowsOp : Op
 /// <summary>Batched matrix product [..., M, K] x [..., K, N]; leading axes broadcast.</summary>
 public sealed record MatMulOp : Op
 {
+    /// <inheritdoc/>
     public override string Name => "MatMul";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -140,7 +170,10 @@ public sealed record MatMulOp : Op
 /// <summary>x [..., I] times weight [O, I] transposed, plus bias [O] when given. The weight may be stored quantized.</summary>
 public sealed record LinearOp : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Linear";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -152,9 +185,15 @@ public sealed record LinearOp : Op
 }
 
 /// <summary>Convolution of x [B, C, H, W] with weight [O, C/Groups, KH, KW], zero padding on both sides, optional bias [O].</summary>
+/// <param name="Stride">Step of the window, both ways, at least 1.</param>
+/// <param name="Padding">Rows and columns of zeros on every side.</param>
+/// <param name="Groups">Parts into which the channels fall, at least 1.</param>
 public sealed record Conv2dOp(int Stride, int Padding, int Groups = 1) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Conv2d";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -170,9 +209,14 @@ public sealed record Conv2dOp(int Stride, int Padding, int Groups = 1) : Op
 }
 
 /// <summary>Mean over Size x Size windows of x [B, C, H, W]; incomplete windows are dropped.</summary>
+/// <param name="Size">Side of a window, at least 1.</param>
+/// <param name="Stride">Step of the window, both ways, at least 1.</param>
 public sealed record AveragePool2dOp(int Size, int Stride) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "AveragePool2d";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -183,9 +227,13 @@ public sealed record AveragePool2dOp(int Size, int Stride) : Op
 }
 
 /// <summary>An elementwise function of one F32 argument.</summary>
+/// <param name="Kind">The function.</param>
 public sealed record UnaryOp(UnaryKind Kind) : Op
 {
+    /// <inheritdoc/>
     public override string Name => Kind.ToString();
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -194,9 +242,13 @@ public sealed record UnaryOp(UnaryKind Kind) : Op
 }
 
 /// <summary>An elementwise function of two F32 arguments with broadcasting.</summary>
+/// <param name="Kind">The function.</param>
 public sealed record BinaryOp(BinaryKind Kind) : Op
 {
+    /// <inheritdoc/>
     public override string Name => Kind.ToString();
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -205,9 +257,13 @@ public sealed record BinaryOp(BinaryKind Kind) : Op
 }
 
 /// <summary>A comparison of two arguments of the same type with broadcasting; 1 where it holds, else 0 (F32).</summary>
+/// <param name="Kind">The comparison.</param>
 public sealed record CompareOp(CompareKind Kind) : Op
 {
+    /// <inheritdoc/>
     public override string Name => Kind.ToString();
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         Require(inputs[0].Type == inputs[1].Type, inputs, "both sides must be of one element type.");
@@ -218,7 +274,10 @@ public sealed record CompareOp(CompareKind Kind) : Op
 /// <summary>Where the condition (F32) is not 0 the second input, else the third; all three broadcast.</summary>
 public sealed record SelectOp : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Select";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -229,9 +288,15 @@ public sealed record SelectOp : Op
 }
 
 /// <summary>A reduction along one axis, which stays with size 1 or goes. Max of an empty axis is refused.</summary>
+/// <param name="Kind">The reduction.</param>
+/// <param name="AxisIndex">The axis, from 0 on.</param>
+/// <param name="KeepAxis">The axis stays, with size 1.</param>
 public sealed record ReduceOp(ReduceKind Kind, int AxisIndex, bool KeepAxis) : Op
 {
+    /// <inheritdoc/>
     public override string Name => $"Reduce{Kind}";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -245,7 +310,10 @@ public sealed record ReduceOp(ReduceKind Kind, int AxisIndex, bool KeepAxis) : O
 /// <summary>exp(x - max) / sum along the last axis; a row of minus infinities gives zeros.</summary>
 public sealed record SoftmaxOp : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Softmax";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -257,7 +325,10 @@ public sealed record SoftmaxOp : Op
 /// <summary>Index (I32) of the largest element along the last axis, the first on ties.</summary>
 public sealed record ArgMaxOp : Op
 {
+    /// <inheritdoc/>
     public override string Name => "ArgMax";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -267,10 +338,14 @@ public sealed record ArgMaxOp : Op
     }
 }
 
-/// <summary>I32 to F32 exactly, or F32 to I32 by truncation.</summary>
+/// <summary>I32 to the nearest F32, or F32 to I32 by truncation: values outside the range of an I32 become its ends, NaN becomes 0.</summary>
+/// <param name="Target">F32 or I32.</param>
 public sealed record CastOp(DType Target) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Cast";
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         Require(Target is DType.F32 or DType.I32, inputs, $"graphs hold F32 and I32, not {Target}.");

@@ -4,42 +4,24 @@ using VlmSdk.Tensors;
 
 namespace VlmSdk.Graphs;
 
-#pragma warning disable CS1591 // Members of the op records are described by the record's own summary.
-
-/// <summary>Activation functions of the published models.</summary>
-public enum ActivationKind
-{
-    /// <summary>relu(x) squared.</summary>
-    SquaredRelu,
-    /// <summary>x * sigmoid(x).</summary>
-    Silu,
-    /// <summary>x / 2 * (1 + erf(x / sqrt 2)).</summary>
-    Gelu,
-    /// <summary>x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).</summary>
-    GeluTanh,
-    /// <summary>x * sigmoid(1.702 x).</summary>
-    QuickGelu,
-}
-
-/// <summary>Order of the rotated pairs inside a head.</summary>
-public enum RopeLayout
-{
-    /// <summary>Pairs (i, i + H/2), as Hugging Face checkpoints have them.</summary>
-    HalfSplit,
-    /// <summary>Pairs (2i, 2i + 1), as GGUF Llama files and Mistral's layout have them.</summary>
-    Interleaved,
-}
-
 /// <summary>An activation, elementwise.</summary>
+/// <param name="Kind">The function.</param>
 public sealed record ActivationOp(ActivationKind Kind) : Op
 {
+    /// <inheritdoc/>
     public override string Name => Kind.ToString();
+
+    /// <inheritdoc/>
     public override bool IsFused => true;
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
         return (inputs[0].Shape, DType.F32);
     }
+
+    /// <inheritdoc/>
     public override Value Decompose(GraphBuilder g, IReadOnlyList<Value> inputs)
     {
         Value x = inputs[0];
@@ -57,10 +39,16 @@ public sealed record ActivationOp(ActivationKind Kind) : Op
 }
 
 /// <summary>(x - mean) / sqrt(variance + Epsilon) along the last axis, times weight, plus bias. Inputs: x, weight [D], bias [D].</summary>
+/// <param name="Epsilon">Added to the variance.</param>
 public sealed record LayerNormOp(float Epsilon) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "LayerNorm";
+
+    /// <inheritdoc/>
     public override bool IsFused => true;
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -68,6 +56,8 @@ public sealed record LayerNormOp(float Epsilon) : Op
         Require(x.Rank >= 1 && x[^1] > 0 && inputs.Skip(1).All(p => p.Shape == new Shape(x[^1])), inputs, "weight and bias must have the last axis' size.");
         return (x, DType.F32);
     }
+
+    /// <inheritdoc/>
     public override Value Decompose(GraphBuilder g, IReadOnlyList<Value> inputs)
     {
         Value centred = inputs[0] - g.Reduce(ReduceKind.Mean, inputs[0], -1, keepAxis: true);
@@ -77,10 +67,17 @@ public sealed record LayerNormOp(float Epsilon) : Op
 }
 
 /// <summary>x / sqrt(mean(x^2) + Epsilon) along the last axis, times (weight + Offset). Offset is 1 in Gemma, else 0. Inputs: x, weight [D].</summary>
+/// <param name="Epsilon">Added to the mean square.</param>
+/// <param name="Offset">Added to every weight.</param>
 public sealed record RmsNormOp(float Epsilon, float Offset = 0) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "RmsNorm";
+
+    /// <inheritdoc/>
     public override bool IsFused => true;
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
@@ -88,6 +85,8 @@ public sealed record RmsNormOp(float Epsilon, float Offset = 0) : Op
         Require(x.Rank >= 1 && x[^1] > 0 && inputs[1].Shape == new Shape(x[^1]), inputs, "the weight must have the last axis' size.");
         return (x, DType.F32);
     }
+
+    /// <inheritdoc/>
     public override Value Decompose(GraphBuilder g, IReadOnlyList<Value> inputs)
     {
         Value square = g.Reduce(ReduceKind.Mean, g.Unary(UnaryKind.Square, inputs[0]), -1, keepAxis: true);
@@ -99,14 +98,21 @@ public sealed record RmsNormOp(float Epsilon, float Offset = 0) : Op
 /// <summary>x - log(sum(exp(x))) along the last axis, computed from the maximum.</summary>
 public sealed record LogSoftmaxOp : Op
 {
+    /// <inheritdoc/>
     public override string Name => "LogSoftmax";
+
+    /// <inheritdoc/>
     public override bool IsFused => true;
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs);
         Require(inputs[0].Shape.Rank >= 1 && inputs[0].Shape[^1] > 0, inputs, "needs a last axis with at least one element.");
         return (inputs[0].Shape, DType.F32);
     }
+
+    /// <inheritdoc/>
     public override Value Decompose(GraphBuilder g, IReadOnlyList<Value> inputs)
     {
         Value shifted = inputs[0] - g.Reduce(ReduceKind.Max, inputs[0], -1, keepAxis: true);
@@ -118,10 +124,18 @@ public sealed record LogSoftmaxOp : Op
 /// Rotary positions on x [B, T, N, H] with positions I32 [B, T]: pair i of the first Width entries of a head turns by
 /// position * Theta^(-2i / Width) / factor[i]. Inputs: x, positions, optional factors [Width / 2]. The rest of a head passes unchanged.
 /// </summary>
+/// <param name="Theta">Base of the frequencies.</param>
+/// <param name="Width">Entries of a head that turn: even, at least 2.</param>
+/// <param name="Layout">Which entries form a pair.</param>
 public sealed record RopeOp(float Theta, int Width, RopeLayout Layout) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Rope";
+
+    /// <inheritdoc/>
     public override bool IsFused => true;
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs, 1);
@@ -141,6 +155,7 @@ public sealed record RopeOp(float Theta, int Width, RopeLayout Layout) : Op
         return frequencies;
     }
 
+    /// <inheritdoc/>
     public override Value Decompose(GraphBuilder g, IReadOnlyList<Value> inputs)
     {
         Value x = inputs[0];
@@ -176,10 +191,20 @@ public sealed record RopeOp(float Theta, int Width, RopeLayout Layout) : Op
 /// 0 leaves a causal query the w newest of its keys, its own among them. Inputs: q, k, v and, for PackedPrefix and Bias,
 /// the fourth one (see <see cref="AttentionMask"/>).
 /// </summary>
+/// <param name="Mask">Which keys a query sees.</param>
+/// <param name="Scale">Factor of the scores.</param>
+/// <param name="Slot">Slot of the KV cache, from 0 on; null without one.</param>
+/// <param name="SoftCap">Bound of the scores; 0 for none.</param>
+/// <param name="Window">Newest keys a query sees; 0 for all.</param>
 public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = null, float SoftCap = 0, int Window = 0) : Op
 {
+    /// <inheritdoc/>
     public override string Name => "Attention";
+
+    /// <inheritdoc/>
     public override bool IsFused => true;
+
+    /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
         RequireFloats(inputs, 3);
@@ -188,7 +213,7 @@ public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = nu
         Require(k[2] > 0 && q[2] % k[2] == 0, inputs, "the query heads must be a multiple of the key heads.");
         bool takesFourth = Mask is AttentionMask.PackedPrefix or AttentionMask.Bias;
         Require(inputs.Count == (takesFourth ? 4 : 3), inputs, $"the {Mask} mask takes {(takesFourth ? 4 : 3)} inputs.");
-        Require(Slot is null || (!takesFourth && q[1] == k[1]), inputs, "a cached attention is Full or Causal over chunks of equal length.");
+        Require(Slot is null || (Slot >= 0 && !takesFourth && q[1] == k[1]), inputs, "a cached attention is Full or Causal over chunks of equal length, in a slot from 0 on.");
         Require(Mask != AttentionMask.Causal || q[1] == k[1], inputs, "a causal chunk needs as many keys as queries.");
         Require(Window == 0 || (Window > 0 && Mask == AttentionMask.Causal), inputs, $"a window of {Window} keys needs the causal mask and at least one key.");
         Require(SoftCap >= 0 && float.IsFinite(SoftCap), inputs, $"a soft cap of {SoftCap} is no bound; it must be above 0, or 0 for none.");
@@ -200,6 +225,7 @@ public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = nu
         return (q, DType.F32);
     }
 
+    /// <inheritdoc/>
     public override Value Decompose(GraphBuilder g, IReadOnlyList<Value> inputs)
     {
         if (Slot is not null)

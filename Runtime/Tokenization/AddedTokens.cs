@@ -34,17 +34,17 @@ internal readonly record struct TextSegment(int Start, int Length, int Id);
 internal sealed class AddedTokenSplitter
 {
     private readonly Dictionary<int, AddedToken> _tokens;
-    private readonly SpellingTrie _trie;
+    private readonly SortedSpellings _spellings;
 
     internal AddedTokenSplitter(IEnumerable<AddedToken> tokens, ITextNormalizer? normalizer = null)
     {
         _tokens = tokens.ToDictionary(t => t.Id);
-        _trie = new SpellingTrie(_tokens.Values
+        _spellings = new SortedSpellings(_tokens.Values
             .Select(t => KeyValuePair.Create(normalizer?.Normalize(t.Spelling) ?? t.Spelling, t.Id))
             .Where(entry => entry.Key.Length > 0));
     }
 
-    internal bool IsEmpty => _trie.IsEmpty;
+    internal bool IsEmpty => _spellings.IsEmpty;
 
     internal List<TextSegment> Split(ReadOnlySpan<char> text, Func<int, bool> allowsControl)
     {
@@ -52,7 +52,7 @@ internal sealed class AddedTokenSplitter
         int begun = 0;
         for (int at = 0; !IsEmpty && at < text.Length; at++)
         {
-            int length = _trie.Longest(text, at, out int id);
+            int length = _spellings.Longest(text, at, out int id);
             if (length == 0)
                 continue;
             int start = at, end = at + length;

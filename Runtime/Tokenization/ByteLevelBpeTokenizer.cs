@@ -9,7 +9,7 @@ namespace VlmSdk.Tokenization;
 public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
 {
     private readonly MergeTable _merges;
-    private readonly Dictionary<string, int> _pieces = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _pieces;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _spans;
     private readonly int[] _byteIds = new int[256];
     private readonly int _longest;
@@ -22,12 +22,12 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
     /// <param name="preTokenizer">How text is split first.</param>
     /// <exception cref="CheckpointException">A merge is malformed or names no token, or a byte has no token.</exception>
     public ByteLevelBpeTokenizer(TokenizerVocabulary vocabulary, IReadOnlyList<string> merges, PreTokenizer preTokenizer)
-        : this(vocabulary, MergeTable.Parse(vocabulary, merges), preTokenizer, preTokenizer.TakesWholePieces, AddedTokens(vocabulary), null) { }
+        : this(vocabulary, new MergeTable(vocabulary, merges), preTokenizer, preTokenizer.TakesWholePieces, AddedTokens(vocabulary), null) { }
 
     /// <summary>Builds the tokenizer with added tokens and a normaliser of its own.</summary>
     internal ByteLevelBpeTokenizer(
         TokenizerVocabulary vocabulary,
-        IReadOnlyList<(string Left, string Right)>? merges,
+        MergeTable? merges,
         PreTokenizer preTokenizer,
         bool wholePieces,
         IEnumerable<AddedToken> added,
@@ -38,6 +38,7 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
     {
         _splitter = preTokenizer;
         _wholePieces = wholePieces;
+        _pieces = new(vocabulary.Tokens.Count, StringComparer.Ordinal);
         for (int id = 0; id < vocabulary.Tokens.Count; id++)
         {
             // A control token's spelling must stay text, so merging may never arrive at it.
@@ -53,7 +54,7 @@ public sealed class ByteLevelBpeTokenizer : VocabularyTokenizer
             if (!_pieces.TryGetValue(ByteAlphabet.CharacterOf((byte)value).ToString(), out _byteIds[value]) && value is not (0xC0 or 0xC1 or >= 0xF5))
                 throw vocabulary.Fault("tokens", $"byte 0x{value:X2} has no token ('{ByteAlphabet.CharacterOf((byte)value)}'), so not every text can be spelt.");
         }
-        _merges = merges is null ? new MergeTable(_pieces) : new MergeTable(vocabulary, merges);
+        _merges = merges ?? new MergeTable(_pieces);
     }
 
     /// <summary>

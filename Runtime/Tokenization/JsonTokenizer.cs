@@ -39,7 +39,7 @@ internal static class JsonTokenizer
         if (unknown is not null)
             unknownId = vocabulary.Ids.TryGetValue(unknown, out int id) ? id : throw unknownName.Fault($"is '{unknown}', which no token spells.");
         if (parts.IsByteLevel)
-            return new ByteLevelBpeTokenizer(vocabulary, merges, parts.Splitter, whole, added, parts.Normalizer);
+            return new ByteLevelBpeTokenizer(vocabulary, new MergeTable(vocabulary, merges), parts.Splitter, whole, added, parts.Normalizer);
         var options = new CharacterBpeTokenizer.Options(unknownId, fallback, model.Field("fuse_unk").Flag(), whole);
         return new CharacterBpeTokenizer(vocabulary, merges, options, added, parts);
     }

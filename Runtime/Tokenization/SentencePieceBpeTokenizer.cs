@@ -9,7 +9,7 @@ namespace VlmSdk.Tokenization;
 /// </summary>
 public sealed class SentencePieceBpeTokenizer : SentencePieceTokenizer
 {
-    private readonly Dictionary<string, int> _pieces = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _pieces;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _spans;
     private readonly uint[] _keys;
     private readonly int _longest;
@@ -26,6 +26,7 @@ public sealed class SentencePieceBpeTokenizer : SentencePieceTokenizer
         : base(vocabulary, scores, rules)
     {
         _keys = [.. scores.Select(FallingKey)];
+        _pieces = new(vocabulary.Tokens.Count, StringComparer.Ordinal);
         for (int id = 0; id < vocabulary.Tokens.Count; id++)
         {
             if (vocabulary.Types[id] is not (TokenType.Normal or TokenType.UserDefined))

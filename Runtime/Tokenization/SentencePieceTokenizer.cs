@@ -63,11 +63,11 @@ public abstract class SentencePieceTokenizer : VocabularyTokenizer
         int missing = Array.IndexOf(_byteIds, -1);
         if (missing >= 0 && _unknown < 0)
             throw vocabulary.Fault("tokens", $"there is neither a byte token <0x{missing:X2}> nor an unknown token, so not every text can be spelt.");
-        UserDefined = new SpellingTrie(vocabulary.Ids.Where(entry => vocabulary.Types[entry.Value] == TokenType.UserDefined));
+        UserDefined = new SortedSpellings(vocabulary.Ids.Where(entry => vocabulary.Types[entry.Value] == TokenType.UserDefined));
     }
 
     /// <summary>Pieces that stay whole.</summary>
-    private protected SpellingTrie UserDefined { get; }
+    private protected SortedSpellings UserDefined { get; }
 
     /// <summary>Adds the ids of a normalised text, never empty.</summary>
     private protected abstract void EncodeNormal(string normal, List<int> ids);

@@ -27,7 +27,7 @@ public sealed class SentencePieceUnigramTokenizer : SentencePieceTokenizer
         }
         if (lowest == float.MaxValue)
             throw vocabulary.Fault("tokens", "there is no normal piece, so nothing can be spelt.");
-        _search = new UnigramSearch<float>(new SpellingTrie(pieces), own, lowest - UnigramSearch<float>.UnknownPenalty);
+        _search = new UnigramSearch<float>(new SortedSpellings(pieces), own, lowest - UnigramSearch<float>.UnknownPenalty);
     }
 
     private protected override void EncodeNormal(string normal, List<int> ids)

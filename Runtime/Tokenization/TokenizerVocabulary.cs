@@ -1,3 +1,5 @@
+using VlmSdk.Weights;
+
 namespace VlmSdk.Tokenization;
 
 /// <summary>Kinds of vocabulary entries, with the numbers of SentencePiece and GGUF files.</summary>
@@ -62,7 +64,7 @@ public sealed class TokenizerVocabulary
             if (token.Length is 0 or > MaxSpelling)
                 throw Fault("tokens", $"token {id} has {token.Length} characters; 1 to {MaxSpelling} are accepted.");
             if (!ids.TryAdd(token, id))
-                throw Fault("tokens", $"tokens {ids[token]} and {id} are both spelt '{token}'; spellings must differ.");
+                throw Fault("tokens", $"tokens {ids[token]} and {id} are both spelt '{TensorReading.Shown(token)}'; spellings must differ.");
             int type = types?[id] ?? (int)TokenType.Normal;
             if (type is < 1 or > 6)
                 throw Fault("token_type", $"token {id} has kind {type}; kinds run from 1 to 6.");

@@ -10,7 +10,7 @@ namespace VlmSdk.Tokenization;
 /// <param name="pieces">Ids of the pieces by spelling.</param>
 /// <param name="scores">Scores by id.</param>
 /// <param name="unknownScore">Score of a character that no piece of one character spells.</param>
-internal sealed class UnigramSearch<T>(SpellingTrie pieces, T[] scores, T unknownScore) where T : struct, IFloatingPoint<T>
+internal sealed class UnigramSearch<T>(SortedSpellings pieces, T[] scores, T unknownScore) where T : struct, IFloatingPoint<T>
 {
     /// <summary>What makes a character without a piece worse than the worst piece, in both libraries.</summary>
     internal static readonly T UnknownPenalty = T.CreateChecked(10);
@@ -27,7 +27,8 @@ internal sealed class UnigramSearch<T>(SpellingTrie pieces, T[] scores, T unknow
         {
             width = TextRepair.RuneAt(text, start).Utf16SequenceLength;
             bool single = false;
-            for (int node = SpellingTrie.Root, end = start; end < text.Length && (node = pieces.Step(node, text[end])) >= 0;)
+            SortedSpellings.Node node = pieces.Root;
+            for (int end = start; end < text.Length && pieces.Step(ref node, text[end]);)
             {
                 end++;
                 if (pieces.IdAt(node) is var id && id < 0)

@@ -19,7 +19,7 @@ public sealed class UnigramTokenizer : VocabularyTokenizer
     {
         (_unknown, _splitter) = (unknown, parts.MarkedSplitter);
         // A control token's spelling must stay text, so no way may lead over it.
-        var pieces = new SpellingTrie(Enumerable.Range(0, scores.Count).Where(id => vocabulary.Types[id] != TokenType.Control)
+        var pieces = new SortedSpellings(Enumerable.Range(0, scores.Count).Where(id => vocabulary.Types[id] != TokenType.Control)
             .Select(id => KeyValuePair.Create(vocabulary.Tokens[id], id)));
         _search = new UnigramSearch<double>(pieces, [.. scores], scores.Min() - UnigramSearch<double>.UnknownPenalty);
         if (!byteFallback)

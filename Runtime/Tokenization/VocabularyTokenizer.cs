@@ -30,14 +30,15 @@ public abstract class VocabularyTokenizer : ITokenizer
         _normalized = new AddedTokenSplitter(tokens[true], normalizer);
         _starts = new int[vocabulary.Tokens.Count + 1];
         _kinds = new TokenPieceKind[vocabulary.Tokens.Count];
-        var all = new MemoryStream();
+        // As large as plain letters need from the start, so that a large vocabulary is not copied again and again.
+        var all = new MemoryStream((int)Math.Min(vocabulary.Tokens.Sum(t => (long)t.Length), 1 << 28));
         for (int id = 0; id < _kinds.Length; id++)
         {
             (byte[] bytes, _kinds[id]) = piece(id);
             all.Write(bytes);
             _starts[id + 1] = checked((int)all.Length);
         }
-        _bytes = all.ToArray();
+        _bytes = all.GetBuffer();
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
 namespace VlmSdk.Tests.Architecture;
@@ -26,11 +27,15 @@ internal static class DependencyRules
 
     private static readonly string[] ForeignNamespaces = ["TorchSharp", "Silk.NET", "SkiaSharp"];
 
-    /// <summary>Breaches of the project references in one project file.</summary>
+    /// <summary>Breaches of the references in one project file: projects that point back, packages in the runtime.</summary>
     internal static IEnumerable<string> ProjectBreaches(string path, string xml)
     {
         string from = Layer(path);
-        foreach (XElement reference in XDocument.Parse(xml).Descendants("ProjectReference"))
+        XDocument project = XDocument.Parse(xml);
+        if (from == "Runtime")
+            foreach (XElement package in project.Descendants("PackageReference"))
+                yield return $"{path} takes the package {package.Attribute("Include")?.Value}";
+        foreach (XElement reference in project.Descendants("ProjectReference"))
         {
             string include = reference.Attribute("Include")!.Value.Replace('\\', '/');
             string target = Path.GetRelativePath("/", Path.GetFullPath(Path.Combine("/", Path.GetDirectoryName(path)!, include)));
@@ -49,7 +54,10 @@ internal static class DependencyRules
         }
     }
 
-    /// <summary>Breaches inside one Runtime source file: foreign libraries, or a layer that stands later.</summary>
+    /// <summary>
+    /// Breaches inside one Runtime source file: foreign libraries, a layer that stands later (by a using of any kind, or by the
+    /// qualified name of a type), or the namespace of another folder.
+    /// </summary>
     internal static IEnumerable<string> SourceBreaches(string path, string text)
     {
         string[] parts = path.Split('/');
@@ -66,8 +74,11 @@ internal static class DependencyRules
             yield break;
         }
         foreach (string layer in RuntimeLayers.Keys)
-            if (layer != parts[1] && !allowed.Contains(layer) && text.Contains($"using VlmSdk.{layer}", StringComparison.Ordinal))
+            if (layer != parts[1] && !allowed.Contains(layer) && Regex.IsMatch(text, $@"(?<![\w.])(VlmSdk\.{layer}\b|{layer}\.[A-Z])"))
                 yield return $"{path} uses VlmSdk.{layer}, which {parts[1]} may not see";
+        if (Regex.Match(text, @"^namespace ([\w.]+)", RegexOptions.Multiline) is { Success: true } space
+            && !$"{space.Groups[1].Value}.".StartsWith($"VlmSdk.{parts[1]}.", StringComparison.Ordinal))
+            yield return $"{path} is of the namespace {space.Groups[1].Value}";
     }
 
     /// <summary>A source file longer than 400 lines needs a reason in its header.</summary>

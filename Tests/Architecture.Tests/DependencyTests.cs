@@ -15,7 +15,7 @@ public sealed class DependencyTests
 
     [Test]
     public void Files_stay_short_or_say_why() =>
-        Assert.That(new[] { "*.cs", "*.cpp", "*.h", "*.comp", "*.frag", "*.vert" }.SelectMany(Files)
+        Assert.That(new[] { "*.cs", "*.cpp", "*.h", "*.comp", "*.frag", "*.vert", "*.glsl", "*.sh" }.SelectMany(Files)
             .SelectMany(f => DependencyRules.LengthBreaches(f.Path, f.Text)), Is.Empty);
 
     [Test]
@@ -34,7 +34,22 @@ public sealed class DependencyTests
         Assert.That(DependencyRules.ProjectBreaches(path, xml).Any(), Is.EqualTo(breach));
     }
 
+    [Test]
+    public void A_package_of_the_runtime_is_caught()
+    {
+        const string Xml = "<Project><ItemGroup><PackageReference Include=\"TorchSharp\" /></ItemGroup></Project>";
+        Assert.That(DependencyRules.ProjectBreaches("Runtime/VlmSdk.csproj", Xml), Is.Not.Empty);
+        Assert.That(DependencyRules.ProjectBreaches("Interop/Torch/VlmSdk.Torch.csproj", Xml), Is.Empty);
+    }
+
     [TestCase("Runtime/Models/Scout/X.cs", "using VlmSdk.Execution;", true)]
+    [TestCase("Runtime/Models/Scout/X.cs", "using static VlmSdk.Execution.KvCacheRules;", true)]
+    [TestCase("Runtime/Models/Scout/X.cs", "using Cache = VlmSdk.Execution.KvCache;", true)]
+    [TestCase("Runtime/Models/Scout/X.cs", "Decoding.Sampler sampler = new();", true)]
+    [TestCase("Runtime/Models/Scout/X.cs", "var found = new VlmSdk.Queries.NotInView();", true)]
+    [TestCase("Runtime/Models/Scout/X.cs", "namespace VlmSdk.Queries;", true)]
+    [TestCase("Runtime/Models/Scout/X.cs", "namespace VlmSdk.Models.Scout;", false)]
+    [TestCase("Runtime/Models/Scout/X.cs", "model.Decoding.Sampler", false)]
     [TestCase("Runtime/Models/Scout/X.cs", "using VlmSdk.Graphs;", false)]
     [TestCase("Runtime/Tensors/X.cs", "using VlmSdk.Graphs;", true)]
     [TestCase("Runtime/Vision/X.cs", "using SkiaSharp;", true)]
@@ -66,7 +81,7 @@ public sealed class DependencyTests
 
     private static IEnumerable<(string Path, string Text)> Files(string pattern)
     {
-        foreach (string folder in new[] { "Runtime", "Interop", "Samples", "native", "Tests" })
+        foreach (string folder in new[] { "Runtime", "Interop", "Samples", "native", "scripts", "Tests" })
         {
             string top = Path.Combine(Root, folder);
             if (!Directory.Exists(top))

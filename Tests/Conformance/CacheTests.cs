@@ -140,6 +140,9 @@ public sealed class CacheTests(string name)
             Assert.That(() => plan.Run(), Throws.ArgumentException.With.Message.Contains("cache"));
             Assert.That(() => plan.Run(small), Throws.ArgumentException.With.Message.Contains("capacity"));
             Assert.That(() => plan.Run(foreign), Throws.ArgumentException.With.Message.Contains("heads"));
+            using IPlan nothing = Prepared(Chunk(0, AttentionMask.Causal), 0, 0);
+            Assert.That(() => nothing.Run(), Throws.ArgumentException.With.Message.Contains("cache"));
+            Assert.That(() => nothing.Run(small), Throws.Nothing);
             Assert.That(small.Length + foreign.Length, Is.Zero);
         });
     }

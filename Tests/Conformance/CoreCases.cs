@@ -41,6 +41,8 @@ internal static class CoreCases
         yield return Case<ScatterRowsOp>("of integers", s => s.G.ScatterRows(s.I("x", [4, 2], 50), s.I("i", Ints(2)), s.I("r", [1, 2], 50)));
         yield return Case<CastOp>("to floats", s => s.G.Cast(s.I("x", [3, 5], 1 << 20), DType.F32));
         yield return Case<CastOp>("truncating", s => s.G.Cast(s.F("x", [37], -9, 9), DType.I32));
+        yield return Case<CastOp>("out of range and NaN", s => s.G.Cast(s.G.Constant(HostTensor.From(new Shape(6),
+            [2147483520f, 2147483648f, -2147483648f, -3e9f, float.NaN, float.PositiveInfinity])), DType.I32));
     }
 
     private static IEnumerable<OpCase> Products()
@@ -67,6 +69,7 @@ internal static class CoreCases
         }
         yield return Case<Conv2dOp>("without bias", s => s.G.Conv2d(s.F("x", [1, 3, 6, 6]), s.W("w", [16, 3, 3, 3]), null, 1, 1));
 
+        yield return Case<Conv2dOp>("padding around nothing", s => s.G.Conv2d(s.F("x", [1, 2, 5, 0]), s.W("w", [3, 2, 3, 3]), s.W("b", [3]), 1, 2));
         yield return Case<Conv2dOp>("large enough for blocked kernels", s => s.G.Conv2d(s.F("x", [1, 16, 37, 41]), s.W("w", [16, 16, 3, 3]), s.W("b", [16]), 1, 1));
         yield return Case<Conv2dOp>("large picture of 3 channels", s => s.G.Conv2d(s.F("x", [1, 3, 89, 83]), s.W("w", [32, 3, 7, 7]), s.W("b", [32]), 4, 3));
 

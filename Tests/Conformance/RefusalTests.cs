@@ -50,6 +50,15 @@ public sealed class RefusalTests(string name)
         Assert.That(() => g.Attention(x, x, x, mask, window: window, softCap: cap), Throws.InstanceOf<ShapeMismatchException>().With.Message.Contains(window == 0 ? "soft cap" : "window"));
     }
 
+    [TestCase(2, 3)]
+    [TestCase(-1, 1)]
+    [TestCase(int.MaxValue, 1)]
+    public void Slices_outside_an_axis_are_refused_when_recorded(int start, int length)
+    {
+        var g = new GraphBuilder();
+        Assert.That(() => g.Slice(g.Input("x", DType.F32, 4), 0, start, length), Throws.InstanceOf<ShapeMismatchException>().With.Message.Contains("axis 0"));
+    }
+
     [Test]
     public void Missing_weight_is_named_with_the_file()
     {

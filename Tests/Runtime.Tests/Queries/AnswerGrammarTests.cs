@@ -42,6 +42,11 @@ public sealed class AnswerGrammarTests
         var grammar = new AnswerGrammar(Tokens, AnswerForm.Grounding, ScoutVocabulary.Words.Count, 32);
         Assert.That(() => grammar.Accept(Tokens.BoxOpen), Throws.ArgumentException.With.Message.Contains("cannot follow"));
         grammar.Accept(Tokens.InView);
+        grammar.Accept(Tokens.RefOpen);
+        foreach (int outside in new[] { -1, ScoutVocabulary.Words.Count, int.MaxValue })
+            Assert.That(() => grammar.Accept(outside), Throws.ArgumentException.With.Message.Contains("cannot follow"));
+        grammar = new AnswerGrammar(Tokens, AnswerForm.Grounding, ScoutVocabulary.Words.Count, 32);
+        grammar.Accept(Tokens.InView);
         Assert.That(grammar.Allows(Tokens.RefOpen) && !grammar.Allows(Tokens.End));
     }
 

@@ -201,6 +201,7 @@ public sealed class VlmModelTests
         EncodedImage closed = await vlm.EncodeAsync(TinyScout.Picture(1));
         closed.Dispose();
         Assert.That(async () => await vlm.AskAsync(closed, "how many cubes?"), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(() => vlm.DescribeAsync(closed), Throws.InstanceOf<ObjectDisposedException>());
         await vlm.DisposeAsync();
         await vlm.DisposeAsync();
         Assert.That(async () => await vlm.AskAsync(view, "how many cubes?"), Throws.InstanceOf<ObjectDisposedException>());
@@ -275,6 +276,7 @@ public sealed class VlmModelTests
             Assert.That(async () => await _vlm.EncodeAsync((PixelBuffer)null!), Throws.ArgumentNullException);
             Assert.That(async () => await _vlm.EncodeAsync((PatchGrid)null!), Throws.ArgumentNullException);
             Assert.That(async () => await _vlm.AskAsync(null!, "how many cubes?"), Throws.ArgumentNullException);
+            Assert.That(() => _vlm.DescribeAsync(null!), Throws.ArgumentNullException, "at the call, not at the first word");
             Assert.That(async () => await _vlm.AskAsync(view, null!), Throws.ArgumentNullException);
             Assert.That(async () => await _vlm.AskAsync(view, "how many cubes?", null!), Throws.ArgumentNullException);
             Assert.That(async () => await _vlm.GroundAsync(view, "the cube", null!), Throws.ArgumentNullException);

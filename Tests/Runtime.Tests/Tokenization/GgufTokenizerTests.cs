@@ -70,6 +70,21 @@ internal sealed class GgufTokenizerTests
     }
 
     [Test]
+    public void Long_content_tokens_stay_inside_the_memory_promise()
+    {
+        string[] tokens = [.. Enumerable.Range(0, 8000).Select(i => $"{i}{new string('q', 1500)}"), "<unk>"];
+        using var stream = new MemoryStream();
+        new GgufWriter().Add("tokenizer.ggml.model", "llama").AddArray<string>("tokenizer.ggml.tokens", tokens).AddArray<float>("tokenizer.ggml.scores", new float[tokens.Length])
+            .AddArray<int>("tokenizer.ggml.token_type", [.. Enumerable.Repeat(4, tokens.Length - 1), 2]).Write(stream);
+        byte[] bytes = stream.ToArray();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        using GgufFile file = GgufFile.Parse("made.gguf", bytes);
+        ITokenizer tokenizer = GgufTokenizer.Load(file);
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4L * bytes.Length + (64 << 20)));
+        Assert.That(tokenizer.Encode(tokens[7] + tokens[70]), Is.EqualTo(new[] { tokens.Length - 1, 7, 70 }));
+    }
+
+    [Test]
     public void Begin_and_end_markers_typed_as_content_are_control_all_the_same()
     {
         // Without token_type nothing else says that the marker is not content.
