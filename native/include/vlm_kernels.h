@@ -93,7 +93,7 @@ typedef struct vlmk_op {
     int32_t reserved;
     const void* in[4];
     void* out;
-    const vlmk_weight* weight;  /* LINEAR only */
+    const vlmk_weight* weight;  /* of LINEAR; of GATHER when its table is packed */
     int64_t dims[VLMK_DIMS];
     float scalars[2];
 } vlmk_op;
