@@ -215,7 +215,7 @@ internal static class PixtralCases
     }
 
     /// <summary>The pictures of a padded batch, each in its own size.</summary>
-    private static HostTensor[] Pictures(GoldenCase c)
+    internal static HostTensor[] Pictures(GoldenCase c)
     {
         HostTensor padded = c.In("pixel_values"), sizes = c.In("image_sizes");
         return [.. Enumerable.Range(0, padded.Shape[0]).Select(picture =>
@@ -238,7 +238,7 @@ internal static class PixtralCases
     private static int[] Run(ITokenizer tokenizer, PixtralConfig config, HostTensor bytes) =>
         PixtralPrompt.Picture(tokenizer, config.Grid(config.Convention().Map(bytes.Shape[1], bytes.Shape[0])));
 
-    private static PixtralConfig Config(GoldenCase c, string json) =>
+    internal static PixtralConfig Config(GoldenCase c, string json) =>
         json == Params ? PixtralConfig.ReadParams(c.Config(json)) : PixtralConfig.Read(c.Config(json));
 
     private static IReadOnlyDictionary<string, HostTensor> Weights(GoldenCase c, PixtralConfig config, string file)
