@@ -128,8 +128,9 @@ public sealed class TextModel : IAsyncDisposable
         if (tokenizer is not null && tokenizer.VocabularySize != config.VocabularySize)
             throw new CheckpointException(path, "token_embd.weight",
                 $"has {config.VocabularySize} rows, but the vocabulary has {tokenizer.VocabularySize} tokens. Both must come from one model.");
-        IReadOnlyDictionary<string, HostTensor> tensors = CheckpointMapping.Read(file, name => name, LlamaMapping.Tensors(config), cancellationToken: cancellationToken);
-        return new TextModel(path, config, tokenizer, new WeightBinding(path, tensors), options);
+        WeightSpec[] needed = [.. LlamaMapping.Tensors(config)];
+        IReadOnlyDictionary<string, HostTensor> tensors = CheckpointMapping.Read(file, name => name, needed, cancellationToken: cancellationToken);
+        return new TextModel(path, config, tokenizer, new WeightBinding(path, tensors, CheckpointMapping.Matrices(needed)), options);
     }
 
     private async IAsyncEnumerable<string> StreamAsync(string prompt, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -80,7 +80,7 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
                 throw new CheckpointException(folder, null, $"the tokenizer has {tokenizer.VocabularySize} tokens and the text encoder {config.VocabularySize}, " +
                     $"and its texts must end in '{SiglipText.End}'. Use the tokenizer that belongs to the model.");
             cancellationToken.ThrowIfCancellationRequested();
-            var weights = new WeightBinding(folder, description.Read(options.Reading, cancellationToken));
+            WeightBinding weights = VlmRuntimes.Read(folder, description, options, cancellationToken);
             ImageConvention picture = VlmRuntimes.SiglipPicture(files, config.Vision.ImageSide);
             return Backends.Use(options, executor => new ZeroShotClassifier(config, picture, tokenizer, weights, executor, options.Executor is null));
         }, cancellationToken);

@@ -35,7 +35,7 @@ internal unsafe struct NativeCache
 internal static unsafe partial class NativeMethods
 {
     internal const string Library = "vlm_kernels";
-    internal const int Abi = 1;
+    internal const int Abi = 2;
     internal const int Ok = 0, BadArgument = 1, BadIndex = 2, NoMemory = 3, Unsupported = 4;
 
     [LibraryImport(Library, EntryPoint = "vlmk_abi")]

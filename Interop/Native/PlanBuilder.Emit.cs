@@ -128,10 +128,16 @@ internal sealed unsafe partial class PlanBuilder
             .Dims(outer, length * inner, sourceSize * inner, targetSize * inner);
     }
 
-    // A table of weights stays as stored; its rows are expanded as they are taken.
+    // A table of weights stays as stored; its rows are expanded as they are taken. One that is multiplied as well (a tied
+    // embedding) is held once, packed.
     private void Gather(Value node)
     {
         Value table = node.Inputs[0];
+        if (table.Op is WeightOp tied && (_multiplied.Contains(tied.WeightName) || _store.IsPacked(_binding, tied)))
+        {
+            Add(Kernel.Gather, Find(node), null, Find(node.Inputs[1])).Dims(table.Shape[0], table.Shape[1], node.Inputs[1].Shape.Count).Op.Weight = Packed(tied);
+            return;
+        }
         Place source;
         int mode = 0;
         DType type = DType.F32;
@@ -170,9 +176,7 @@ internal sealed unsafe partial class PlanBuilder
         long rows = x.Shape[..^1].Count;
         if (w.Op is WeightOp weight)
         {
-            PackedWeight packed = _store.Packed(_binding, weight);
-            _weights.Add(packed);
-            Add(Kernel.Linear, Find(node), Find(x), bias).Dims(rows).Op.Weight = packed.DangerousGetHandle();
+            Add(Kernel.Linear, Find(node), Find(x), bias).Dims(rows).Op.Weight = Packed(weight);
             return;
         }
         // A computed weight is turned and multiplied like any other matrix.
@@ -186,6 +190,13 @@ internal sealed unsafe partial class PlanBuilder
             call = Add(Kernel.Binary, Find(node), product, bias).Mode((int)BinaryKind.Add);
             Strides.Write(ref call.Op, 0, node.Op, new Shape((int)rows, outputs), [outputs, 1], [0, 1]);
         }
+    }
+
+    private nint Packed(WeightOp weight)
+    {
+        PackedWeight packed = _store.Packed(_binding, weight);
+        _weights.Add(packed);
+        return packed.DangerousGetHandle();
     }
 
     private void Rope(RopeOp rope, Value node)

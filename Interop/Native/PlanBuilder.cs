@@ -19,9 +19,14 @@ internal sealed unsafe partial class PlanBuilder
     private readonly List<NodeBuffer> _buffers = [];
     private readonly List<Call> _calls = [];
     private readonly List<PackedWeight> _weights = [];
+    private readonly HashSet<string> _multiplied;
     private readonly List<object> _kept = [];
 
-    internal PlanBuilder(Graph graph, WeightBinding binding, WeightStore store) => (_graph, _binding, _store) = (graph, binding, store);
+    internal PlanBuilder(Graph graph, WeightBinding binding, WeightStore store)
+    {
+        (_graph, _binding, _store) = (graph, binding, store);
+        _multiplied = [.. graph.Nodes.Where(n => n.Op is LinearOp).Select(n => n.Inputs[1].Op).OfType<WeightOp>().Select(w => w.WeightName)];
+    }
 
     /// <summary>Whether there is a kernel.</summary>
     internal static bool Supports(Op op) => op is InputOp or WeightOp or ConstantOp or ReshapeOp or PermuteOp or SliceOp or ConcatOp or GatherOp

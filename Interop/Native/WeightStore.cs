@@ -91,6 +91,10 @@ internal sealed class WeightStore : IDisposable
         });
     }
 
+    /// <summary>Whether the weight was packed before.</summary>
+    internal bool IsPacked(WeightBinding binding, WeightOp weight) =>
+        _entries.TryGetValue(binding, out Entry? entry) && entry.Has(entry.Packed, weight.WeightName);
+
     /// <summary>The weight as stored, or as floats where the kernels cannot expand its rows.</summary>
     internal FixedTensor Rows(WeightBinding binding, WeightOp weight)
     {
@@ -148,6 +152,12 @@ internal sealed class WeightStore : IDisposable
         internal Dictionary<string, FixedTensor> Stored { get; } = [];
 
         internal Dictionary<string, FixedTensor> Floats { get; } = [];
+
+        internal bool Has<T>(Dictionary<string, T> known, string name)
+        {
+            lock (_gate)
+                return known.ContainsKey(name);
+        }
 
         internal T Get<T>(Dictionary<string, T> known, string name, Func<T> make)
         {

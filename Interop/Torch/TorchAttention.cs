@@ -28,25 +28,30 @@ internal static class TorchAttention
         Tensor scores = run.MatMul(q.reshape(b, heads, n / heads * t, h), k);
         if (op.SoftCap > 0)
             scores = scores.Times(1 / op.SoftCap).tanh().Times(op.SoftCap);
-        if (Bias(op, node, x, run, past) is { } bias)
+        if (Bias(op, node, x, run, past, s) is { } bias)
             scores = (scores.reshape(b, n, t, s) + bias).reshape(b, heads, n / heads * t, s);
-        Tensor weights = TorchKernels.Softmax(scores, mayBeHidden: op.Mask == AttentionMask.Bias);
+        Tensor weights = TorchKernels.Softmax(scores, mayBeHidden: op.Mask == AttentionMask.Bias || (op.IsPlain && x.Length > 3));
         return run.MatMul(weights, v).reshape(b, n, t, h).transpose(1, 2);
     }
 
-    private static Tensor? Bias(AttentionOp op, Value node, Tensor[] x, TorchRun run, int past)
+    private static Tensor? Bias(AttentionOp op, Value node, Tensor[] x, TorchRun run, int past, long s)
     {
         int t = node.Shape[1];
         switch (op.Mask)
         {
-            case AttentionMask.Causal when t == 1 && op.Window == 0:
-            case AttentionMask.Full:
+            case AttentionMask.Causal when t == 1 && op.Window == 0 && x.Length == 3:
+            case AttentionMask.Full when x.Length == 3:
                 return null;
+            case AttentionMask.Full:
             case AttentionMask.Causal:
-                return run.Once((op.Mask, t, past, op.Window), () =>
+                return run.Once((op.Mask, t, s, op.Window, node.Inputs.ElementAtOrDefault(3)), () =>
                 {
-                    Tensor visible = ones(t, past + t, ScalarType.Bool).tril(past);
-                    return Hide(op.Window == 0 ? visible : visible.triu(past - op.Window + 1));
+                    Tensor visible = ones(t, s, ScalarType.Bool);
+                    if (op.Mask == AttentionMask.Causal)
+                        visible = visible.tril(past);
+                    if (op.Window > 0)
+                        visible = visible.triu(past - op.Window + 1);
+                    return Hide(x.Length == 3 ? visible : visible & arange(s).ge(x[3].reshape(-1, 1, 1, 1)));
                 });
             case AttentionMask.PackedPrefix:
                 return run.Once((op.Mask, node.Inputs[3]), () =>

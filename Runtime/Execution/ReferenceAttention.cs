@@ -46,6 +46,8 @@ internal static class ReferenceAttention
 
     private static float Bias(AttentionOp op, HostTensor[] x, int b, int n, int t, int s, int past)
     {
+        if (op.IsPlain && x.Length > 3 && s < x[3].Ints[b])
+            return float.NegativeInfinity;
         switch (op.Mask)
         {
             case AttentionMask.Causal:

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using VlmSdk.Graphs;
 using VlmSdk.Tensors;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Execution;
 
@@ -19,8 +20,8 @@ public sealed class WeightBinding
     /// <param name="source">File or folder they come from, for messages.</param>
     /// <param name="tensors">Tensors by the names graphs use.</param>
     /// <param name="handedOver">
-    /// Weights that only one executor will use, and only in linear layers; the binding lets each go once that executor has packed it.
-    /// None when omitted.
+    /// Matrices (see <see cref="CheckpointMapping.Matrices"/>) that only one executor will use; the binding lets each go once that
+    /// executor has packed it. None when omitted.
     /// </param>
     public WeightBinding(string source, IReadOnlyDictionary<string, HostTensor> tensors, IReadOnlySet<string>? handedOver = null)
     {

@@ -2,7 +2,9 @@ namespace VlmSdk.Graphs;
 
 /// <summary>
 /// Which keys a query may see, as a descriptor instead of a tensor. Query t of a chunk has absolute index past + t,
-/// where past is the cache length (0 without a cache); keys count from 0 at the beginning of the cache.
+/// where past is the cache length (0 without a cache); keys count from 0 at the beginning of the cache. Full and causal
+/// masks take a fourth input, if there is one, as padding: I32 [B], how many keys at a sequence's beginning no query sees,
+/// the padding of shorter prompts in a batch.
 /// </summary>
 public enum AttentionMask
 {

@@ -188,8 +188,8 @@ public sealed record RopeOp(float Theta, int Width, RopeLayout Layout) : Op
 /// Scaled dot-product attention: q [B, T, N, H], k and v [B, S, K, H] with N a multiple of K (grouped heads), result
 /// [B, T, N, H]. With a Slot, k and v are appended to that slot of the KV cache and the queries see past and chunk;
 /// Full and Causal only. A SoftCap c above 0 turns each scaled score s into c * tanh(s / c) before the mask. A Window w above
-/// 0 leaves a causal query the w newest of its keys, its own among them. Inputs: q, k, v and, for PackedPrefix and Bias,
-/// the fourth one (see <see cref="AttentionMask"/>).
+/// 0 leaves a causal query the w newest of its keys, its own among them. A query that sees no key gives zeros. Inputs: q, k, v and
+/// the mask's own, which Full and Causal can do without (see <see cref="AttentionMask"/>).
 /// </summary>
 /// <param name="Mask">Which keys a query sees.</param>
 /// <param name="Scale">Factor of the scores.</param>
@@ -204,6 +204,9 @@ public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = nu
     /// <inheritdoc/>
     public override bool IsFused => true;
 
+    /// <summary>The mask is full or causal: it may be cached, and its fourth input counts padding.</summary>
+    public bool IsPlain => Mask is AttentionMask.Full or AttentionMask.Causal;
+
     /// <inheritdoc/>
     public override (Shape, DType) Infer(IReadOnlyList<Value> inputs)
     {
@@ -211,12 +214,13 @@ public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = nu
         Shape q = inputs[0].Shape, k = inputs[1].Shape, v = inputs[2].Shape;
         Require(q.Rank == 4 && k.Rank == 4 && v == k && q[0] == k[0] && q[3] == k[3], inputs, "needs q [B, T, N, H], k and v [B, S, K, H].");
         Require(k[2] > 0 && q[2] % k[2] == 0, inputs, "the query heads must be a multiple of the key heads.");
-        bool takesFourth = Mask is AttentionMask.PackedPrefix or AttentionMask.Bias;
-        Require(inputs.Count == (takesFourth ? 4 : 3), inputs, $"the {Mask} mask takes {(takesFourth ? 4 : 3)} inputs.");
-        Require(Slot is null || (Slot >= 0 && !takesFourth && q[1] == k[1]), inputs, "a cached attention is Full or Causal over chunks of equal length, in a slot from 0 on.");
+        Require(inputs.Count == 4 || (inputs.Count == 3 && IsPlain), inputs, $"the {Mask} mask takes {(IsPlain ? "3 or 4" : "4")} inputs.");
+        Require(Slot is null || (Slot >= 0 && IsPlain && q[1] == k[1]), inputs, "a cached attention is Full or Causal over chunks of equal length, in a slot from 0 on.");
         Require(Mask != AttentionMask.Causal || q[1] == k[1], inputs, "a causal chunk needs as many keys as queries.");
         Require(Window == 0 || (Window > 0 && Mask == AttentionMask.Causal), inputs, $"a window of {Window} keys needs the causal mask and at least one key.");
         Require(SoftCap >= 0 && float.IsFinite(SoftCap), inputs, $"a soft cap of {SoftCap} is no bound; it must be above 0, or 0 for none.");
+        if (IsPlain && inputs.Count == 4)
+            Require(inputs[3].Type == DType.I32 && inputs[3].Shape == q[..1], inputs, "padding must be I32 [B].");
         if (Mask == AttentionMask.PackedPrefix)
             Require(inputs[3].Type == DType.I32 && inputs[3].Shape == k[..2] && q[1] == k[1], inputs, "segments must be I32 [B, S] with S = T.");
         if (Mask == AttentionMask.Bias)
@@ -236,24 +240,29 @@ public sealed record AttentionOp(AttentionMask Mask, float Scale, int? Slot = nu
         Value scores = g.Reshape(g.MatMul(q * Scale, k), b, n, t, s);                              // [B, N, T, S]
         if (SoftCap > 0)
             scores = g.SoftCap(scores, SoftCap);
-        if (Mask != AttentionMask.Full)
+        if (Mask != AttentionMask.Full || inputs.Count > 3)
             scores += Mask == AttentionMask.Bias ? inputs[3] : MaskBias(g, t, s, inputs.Count > 3 ? inputs[3] : null);
         Value weights = g.Reshape(g.Softmax(scores), b, heads, n / heads * t, s);
         return g.Permute(g.Reshape(g.MatMul(weights, v), b, n, t, h), 0, 2, 1, 3);
     }
 
-    private Value MaskBias(GraphBuilder g, int t, int s, Value? segments)
+    private Value MaskBias(GraphBuilder g, int t, int s, Value? fourth)
     {
-        var causal = new float[t * s];
+        var seen = new float[t * s];
         for (int i = 0; i < t; i++)
             for (int j = 0; j < s; j++)
-                causal[i * s + j] = j <= i && (Window == 0 || j > i - Window) ? 1 : 0;
-        Value visible = g.Constant(HostTensor.From(new Shape(1, 1, t, s), causal));
-        if (segments is not null)
+                seen[i * s + j] = Mask == AttentionMask.Full || (j <= i && (Window == 0 || j > i - Window)) ? 1 : 0;
+        Value visible = g.Constant(HostTensor.From(new Shape(1, 1, t, s), seen));
+        if (fourth is not null && IsPlain)
         {
-            int b = segments.Shape[0];
-            Value same = g.Compare(CompareKind.Equal, g.Reshape(segments, b, 1, t, 1), g.Reshape(segments, b, 1, 1, s));
-            Value prefix = g.Compare(CompareKind.Equal, g.Reshape(segments, b, 1, 1, s), g.Constant(HostTensor.From(new Shape(1), [0])));
+            Value keys = g.Constant(HostTensor.From(new Shape(1, 1, 1, s), Enumerable.Range(0, s).ToArray()));
+            visible *= g.Compare(CompareKind.LessOrEqual, g.Reshape(fourth, fourth.Shape[0], 1, 1, 1), keys);
+        }
+        else if (fourth is not null)
+        {
+            int b = fourth.Shape[0];
+            Value same = g.Compare(CompareKind.Equal, g.Reshape(fourth, b, 1, t, 1), g.Reshape(fourth, b, 1, 1, s));
+            Value prefix = g.Compare(CompareKind.Equal, g.Reshape(fourth, b, 1, 1, s), g.Constant(HostTensor.From(new Shape(1), [0])));
             visible = g.Binary(BinaryKind.Maximum, visible * same, prefix);
         }
         return g.Select(visible, g.Scalar(0), g.Scalar(float.NegativeInfinity));

@@ -27,18 +27,6 @@ internal sealed class PrefixGenerator(IPrefixModel model, int words, WeightBindi
     internal WorkCounts Work => new(
         Interlocked.Read(ref _encodes), Interlocked.Read(ref _picturePrefills), Interlocked.Read(ref _promptPrefills), Interlocked.Read(ref _decodeSteps));
 
-    /// <summary>The weights that are used in linear layers and nowhere else: an executor may take them over.</summary>
-    internal static IReadOnlySet<string> LinearWeights(IPrefixModel model)
-    {
-        var g = new GraphBuilder();
-        CoordinateMap map = model.Picture.Map(640, 360);
-        g.Output("rows", model.Rows(g, g.Input("pixels", DType.F32, 1, 3, map.TargetHeight, map.TargetWidth)));
-        g.Output("logits", model.Logits(g, model.Hidden(g, g.Input("ids", DType.I32, 1, 1), g.Input("positions", DType.I32, 1, 1), null, null)));
-        Graph graph = g.Build();
-        var elsewhere = new HashSet<Value>(graph.Nodes.SelectMany(n => n.Inputs.Where((_, i) => (n.Op, i) is not (LinearOp, 1))));
-        return graph.Nodes.Where(n => n.Op is WeightOp && !elsewhere.Contains(n)).Select(n => ((WeightOp)n.Op).WeightName).ToHashSet();
-    }
-
     /// <summary>The rows [R, D] of a picture.</summary>
     internal HostTensor Rows(PatchGrid grid, CancellationToken cancellationToken)
     {

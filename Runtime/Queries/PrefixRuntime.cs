@@ -25,11 +25,10 @@ internal sealed class PrefixRuntime : IVlmRuntime
     private readonly int[] _endIds;
 
     /// <summary>Prepares a model on an executor, which stays the caller's; boxes only with <paramref name="grounding"/>.</summary>
-    internal PrefixRuntime(VlmCapabilities capabilities, IPrefixModel model, ITokenizer tokenizer, string source, IReadOnlyDictionary<string, HostTensor> weights, IExecutor executor, PaliGemmaGrounding? grounding)
+    internal PrefixRuntime(VlmCapabilities capabilities, IPrefixModel model, ITokenizer tokenizer, WeightBinding weights, IExecutor executor, PaliGemmaGrounding? grounding)
     {
         (Capabilities, _model, _tokenizer, _grounding) = (capabilities, model, tokenizer, grounding);
-        _generator = new PrefixGenerator(model, Math.Min(model.Decoder.Words, tokenizer.VocabularySize),
-            new WeightBinding(source, weights, PrefixGenerator.LinearWeights(model)), executor);
+        _generator = new PrefixGenerator(model, Math.Min(model.Decoder.Words, tokenizer.VocabularySize), weights, executor);
         _endIds = [.. model.EndTokens.Select(t => tokenizer.FindId(t)).OfType<int>()];
     }
 

@@ -33,9 +33,12 @@ internal static class VlmRuntimes
         cancellationToken.ThrowIfCancellationRequested();
         PaliGemmaGrounding? grounding = description.Config is PaliGemmaConfig config ? new(config, tokenizer, ReadMaskCodec(files), executor) : null;
         ModelAbilities abilities = grounding is { Segments: false } ? family.Abilities & ~ModelAbilities.Segment : family.Abilities;
-        IReadOnlyDictionary<string, Tensors.HostTensor> tensors = description.Read(options.Reading, cancellationToken);
-        return new PrefixRuntime(new VlmCapabilities(path, abilities, null), model, tokenizer, path, tensors, executor, grounding);
+        return new PrefixRuntime(new VlmCapabilities(path, abilities, null), model, tokenizer, Read(path, description, options, cancellationToken), executor, grounding);
     }
+
+    /// <summary>Reads a model's weights for the one executor that will run them, which may take the matrices over.</summary>
+    internal static WeightBinding Read(string path, ModelDescription description, VlmModelOptions options, CancellationToken cancellationToken) =>
+        new(path, description.Read(options.Reading, cancellationToken), CheckpointMapping.Matrices(description.Needed));
 
     // Published apart from the models; masks are given where it lies in the model's folder.
     private static MaskCodec? ReadMaskCodec(ModelFiles files)

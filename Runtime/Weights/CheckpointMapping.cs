@@ -78,6 +78,9 @@ public static class CheckpointMapping
         return null;
     }
 
+    /// <summary>The names of those weights that executors may hold in a form of their own: matrices that are only multiplied or looked up by rows.</summary>
+    public static IReadOnlySet<string> Matrices(IEnumerable<WeightSpec> weights) => weights.Where(w => w.Packs).Select(w => w.Name).ToHashSet();
+
     /// <summary>The weights a finished graph refers to, and how it uses them.</summary>
     public static IReadOnlyList<WeightSpec> WeightsOf(Graph graph)
     {

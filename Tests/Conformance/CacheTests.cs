@@ -51,6 +51,25 @@ public sealed class CacheTests(string name)
     }
 
     [Test]
+    public void Padded_chunks_equal_the_whole([Values("4,7", "1,1,1,1,1,1,1,1,1,1,1", "10,1")] string chunks, [Values(0, 4)] int window)
+    {
+        HostTensor padding = HostTensor.From(new Shape(Batch), [0, 3]);
+        HostTensor whole = Whole(AttentionMask.Causal, 0, window, padding);
+        using KvCache cache = NewCache();
+        int past = 0;
+        foreach (int tokens in chunks.Split(',').Select(int.Parse))
+        {
+            HostTensor part = Run(Chunk(tokens, AttentionMask.Causal, window: window, padding: padding), past, tokens, cache);
+            past += tokens;
+            Agreement.Check(part, Cut(whole, past - tokens, tokens), 1e-5, $"tokens {past - tokens} to {past}");
+        }
+        // The padded sequence is the one that begins behind its padding.
+        using KvCache alone = NewCache();
+        HostTensor behind = Run(Chunk(Tokens - 3, AttentionMask.Causal, window: window), 3, Tokens - 3, alone);
+        Agreement.Check(Second(Cut(whole, 3, Tokens - 3)), Second(behind), 1e-5, "without padding");
+    }
+
+    [Test]
     public void A_windowed_token_after_a_full_prompt_sees_the_newest_keys_only()
     {
         const int Prompt = 8, Window = 4;
@@ -62,7 +81,7 @@ public sealed class CacheTests(string name)
             bool visible = query < Prompt ? key < Prompt : key <= query && key > query - Window;
             bias.Floats[i] = visible ? 0 : float.NegativeInfinity;
         }
-        HostTensor whole = Whole(AttentionMask.Bias, bias: bias);
+        HostTensor whole = Whole(AttentionMask.Bias, maskInput: bias);
         using KvCache cache = NewCache();
         Agreement.Check(Run(Chunk(Prompt, AttentionMask.Full), 0, Prompt, cache), Cut(whole, 0, Prompt), 1e-5, "prompt");
         for (int t = Prompt; t < Tokens; t++)
@@ -150,25 +169,26 @@ public sealed class CacheTests(string name)
     private KvCache NewCache() => _executor.CreateCache(new KvCacheSpec(Slots, KvHeads, Width, 16, Batch));
 
     /// <summary>Two cached attentions, the second over the first one's result.</summary>
-    private static Graph Chunk(int tokens, AttentionMask mask, bool failing = false, float softCap = 0, int window = 0)
+    private static Graph Chunk(int tokens, AttentionMask mask, bool failing = false, float softCap = 0, int window = 0, HostTensor? padding = null)
     {
         var g = new GraphBuilder();
+        Value? fourth = padding is null ? null : g.Constant(padding);
         Value q = g.Input("q", DType.F32, Batch, tokens, Heads, Width);
         Value k = g.Input("k", DType.F32, Batch, tokens, KvHeads, Width), v = g.Input("v", DType.F32, Batch, tokens, KvHeads, Width);
-        Value first = g.Attention(q, k, v, mask, slot: 0, softCap: softCap, window: window);
-        Value result = g.Attention(first, k, v, mask, slot: 1, softCap: softCap, window: window);
+        Value first = g.Attention(q, k, v, mask, slot: 0, maskInput: fourth, softCap: softCap, window: window);
+        Value result = g.Attention(first, k, v, mask, slot: 1, maskInput: fourth, softCap: softCap, window: window);
         if (failing)
             result += g.Reshape(g.Gather(g.Constant(new HostTensor(DType.F32, new Shape(Words, 1))), g.Input("word", DType.I32, 1)), 1);
         g.Output("result", result);
         return g.Build();
     }
 
-    private HostTensor Whole(AttentionMask mask, float softCap = 0, int window = 0, HostTensor? bias = null)
+    private HostTensor Whole(AttentionMask mask, float softCap = 0, int window = 0, HostTensor? maskInput = null)
     {
         var g = new GraphBuilder();
         Value q = g.Input("q", DType.F32, Batch, Tokens, Heads, Width);
         Value k = g.Input("k", DType.F32, Batch, Tokens, KvHeads, Width), v = g.Input("v", DType.F32, Batch, Tokens, KvHeads, Width);
-        Value? fourth = bias is null ? null : g.Constant(bias);
+        Value? fourth = maskInput is null ? null : g.Constant(maskInput);
         Value first = g.Attention(q, k, v, mask, maskInput: fourth, softCap: softCap, window: window);
         g.Output("result", g.Attention(first, k, v, mask, maskInput: fourth, softCap: softCap, window: window));
         using IPlan plan = Prepared(g.Build(), 0, Tokens);
@@ -201,6 +221,9 @@ public sealed class CacheTests(string name)
             x.Floats.Slice((b * all + start) * row, tokens * row).CopyTo(part.Floats[(b * tokens * row)..]);
         return part;
     }
+
+    /// <summary>The second of the two sequences.</summary>
+    private static HostTensor Second(HostTensor x) => HostTensor.From(x.Shape.With(0, 1), x.Floats[(x.Floats.Length / 2)..]);
 
     /// <summary>The bytes of the tokens held, by slot and sequence.</summary>
     private static byte[][] Held(KvCache cache)

@@ -73,8 +73,19 @@ internal static class FusedCases
         yield return Case<AttentionOp>("window", s => Attend(s, 2, 7, 7, 3, 3, 5, AttentionMask.Causal, window: 3));
         yield return Case<AttentionOp>("window of one key", s => Attend(s, 1, 9, 9, 2, 1, 8, AttentionMask.Causal, window: 1));
         yield return Case<AttentionOp>("window, long, soft cap", s => Attend(s, 1, 67, 67, 2, 2, 16, AttentionMask.Causal, softCap: 1, window: 33));
+        // Rows of a batch with no padding, some, more than a block of keys, and nothing but padding.
+        foreach (AttentionMask mask in new[] { AttentionMask.Full, AttentionMask.Causal })
+        {
+            yield return Case<AttentionOp>($"padding, {mask}", s => Attend(s, 4, 5, 5, 4, 2, 7, mask, Padding(s, 0, 2, 4, 5)));
+            yield return Case<AttentionOp>($"padding, {mask}, long", s => Attend(s, 4, 67, 67, 2, 1, 24, mask, Padding(s, 1, 30, 66, 67), softCap: 2));
+        }
+        yield return Case<AttentionOp>("padding, window", s => Attend(s, 3, 7, 7, 2, 1, 8, AttentionMask.Causal, Padding(s, 0, 3, 6), window: 2));
+        yield return Case<AttentionOp>("padding, window, long", s => Attend(s, 3, 40, 40, 2, 2, 8, AttentionMask.Causal, Padding(s, 0, 7, 35), window: 5));
+        yield return Case<AttentionOp>("padding, other length of keys", s => Attend(s, 2, 9, 20, 2, 2, 8, AttentionMask.Full, Padding(s, 19, 3)));
         yield return Case<AttentionOp>("window beyond the chunk", s => Attend(s, 1, 6, 6, 2, 2, 8, AttentionMask.Causal, window: 100));
     }
+
+    private static Value Padding(CaseScene s, params int[] tokens) => s.I("padding", HostTensor.From(new Shape(tokens.Length), tokens));
 
     private static Value Attend(CaseScene s, int b, int t, int keys, int heads, int kvHeads, int width, AttentionMask mask, Value? fourth = null, float softCap = 0, int window = 0) =>
         s.G.Attention(s.F("q", [b, t, heads, width]), s.F("k", [b, keys, kvHeads, width]), s.F("v", [b, keys, kvHeads, width]), mask,

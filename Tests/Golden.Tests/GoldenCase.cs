@@ -124,26 +124,29 @@ internal sealed class GoldenCase
     }
 
     /// <summary>
-    /// Greedy tokens after a prompt that lies in the cache and gave logits [1, T, V], by a graph of one token, and the logits that
-    /// chose each. Only the first <paramref name="words"/> logits stand for tokens.
+    /// Greedy tokens [B, steps] after prompts that lie in the cache at positions [B, T] and gave logits [B, T, V], by a graph of one token a
+    /// row, and the logits [B, steps, V] that chose each. Only the first <paramref name="words"/> logits stand for tokens.
     /// </summary>
-    internal static (int[] Ids, float[] Logits) Greedy(
-        IExecutor executor, GraphBuilder step, IReadOnlyDictionary<string, HostTensor> weights, KvCache cache, HostTensor prompt, int steps, int words)
+    internal static (int[] Ids, float[] Logits) Greedy(IExecutor executor, GraphBuilder step, IReadOnlyDictionary<string, HostTensor> weights, KvCache cache,
+        HostTensor prompt, HostTensor positions, HostTensor? padding, int steps, int words)
     {
-        Span<float> last = prompt.Floats[^prompt.Shape[2]..];
+        int batch = prompt.Shape[0], length = prompt.Shape[1], all = prompt.Shape[2];
         using IPlan plan = executor.Prepare(step.Build(), new WeightBinding("golden", weights));
-        var chosen = new int[steps];
-        var logits = new List<float>();
+        padding?.Data.CopyTo(plan.Input("padding").Data);
+        int[] chosen = new int[batch * steps];
+        float[] logits = new float[batch * steps * all];
         for (int i = 0; i < steps; i++)
         {
-            logits.AddRange(last);
-            chosen[i] = Logits.ArgMax(last[..words]);
-            plan.Input("ids").Ints[0] = chosen[i];
-            plan.Input("positions").Ints[0] = prompt.Shape[1] + i;
+            for (int b = 0; b < batch; b++)
+            {
+                Span<float> last = i == 0 ? prompt.Floats.Slice(((b + 1) * length - 1) * all, all) : plan.Output("logits").Floats.Slice(b * all, all);
+                last.CopyTo(logits.AsSpan((b * steps + i) * all));
+                plan.Input("ids").Ints[b] = chosen[b * steps + i] = Logits.ArgMax(last[..words]);
+                plan.Input("positions").Ints[b] = positions.Ints[(b + 1) * length - 1] + 1 + i;
+            }
             plan.Run(cache);
-            last = plan.Output("logits").Floats.ToArray();
         }
-        return (chosen, [.. logits]);
+        return (chosen, logits);
     }
 
     /// <summary>Integers as the graphs hold them.</summary>

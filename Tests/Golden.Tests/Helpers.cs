@@ -18,6 +18,27 @@ internal static class Pixels
     }
 }
 
+/// <summary>Batches of prompts padded on the left, by masks I32 [B, T] whose zeros are padding.</summary>
+internal static class Padding
+{
+    /// <summary>Padding tokens at the beginning of each row, I32 [B].</summary>
+    internal static HostTensor Of(HostTensor mask)
+    {
+        int length = mask.Shape[1];
+        return HostTensor.From(new Shape(mask.Shape[0]), Enumerable.Range(0, mask.Shape[0])
+            .Select(row => mask.Ints.Slice(row * length, length).IndexOfAnyExcept(0) is var first && first < 0 ? length : first).ToArray());
+    }
+
+    /// <summary>Rows [B, T] with further columns [B, n] behind them.</summary>
+    internal static HostTensor Behind(HostTensor rows, int[] columns)
+    {
+        int batch = rows.Shape[0], length = rows.Shape[1], added = columns.Length / batch;
+        int[] rest = rows.Ints.ToArray();
+        return HostTensor.From(new Shape(batch, length + added), Enumerable.Range(0, batch)
+            .SelectMany(row => rest[(row * length)..((row + 1) * length)].Concat(columns[(row * added)..((row + 1) * added)])).ToArray());
+    }
+}
+
 /// <summary>Gradients of the Torch executor.</summary>
 internal static class TrainingGradient
 {

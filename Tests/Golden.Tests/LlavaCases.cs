@@ -52,7 +52,7 @@ internal static class LlavaCases
         LlavaConfig config = LlavaConfig.Read(c.Config(json));
         var run = new LlavaRun(executor, config, Weights(c, config, weights));
         HostTensor ids = c.Out("greedy_ids");
-        (int[] chosen, float[] logits) = run.Greedy(c.In("input_ids").Ints, c.In("pixel_values"), ids.Shape[1]);
+        (_, int[] chosen, float[] logits) = run.Greedy(c.In("input_ids"), c.In("pixel_values"), ids.Shape[1]);
         c.Check("out.greedy_ids", HostTensor.From(ids.Shape, chosen));
         c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, logits));
     }
@@ -62,26 +62,13 @@ internal static class LlavaCases
         (string weights, string json) = c.Files().Single();
         LlavaConfig config = LlavaConfig.Read(c.Config(json));
         var run = new LlavaRun(executor, config, Weights(c, config, weights));
-        HostTensor ids = c.In("input_ids"), mask = c.In("attention_mask"), pixels = c.In("pixel_values"), greedy = c.Out("greedy_ids");
-        HostTensor logits = run.Whole(ids, pixels, c.In("position_ids"), mask)["logits"];
-        c.Check("out.logits", logits, i => mask.Ints[i / config.Decoder.VocabularySize] != 0);
-
-        // Each row alone, without its padding, through the cache.
-        int length = ids.Shape[1];
-        var chosen = new List<int>();
-        var steps = new List<float>();
-        for (int row = 0, picture = 0; row < ids.Shape[0]; row++)
-        {
-            int from = row * length;
-            int[] real = [.. Enumerable.Range(from, length).Where(i => mask.Ints[i] != 0).Select(i => ids.Ints[i])];
-            int pictures = real.Count(id => id == config.ImageToken) / config.ImageRows;
-            (int[] own, float[] each) = run.Greedy(real, Rows(pixels, picture, pictures), greedy.Shape[1]);
-            picture += pictures;
-            chosen.AddRange(own);
-            steps.AddRange(each);
-        }
-        c.Check("out.greedy_ids", HostTensor.From(greedy.Shape, chosen.ToArray()));
-        c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, steps.ToArray()));
+        HostTensor ids = c.In("input_ids"), positions = c.In("position_ids"), mask = c.In("attention_mask"), pixels = c.In("pixel_values"), greedy = c.Out("greedy_ids");
+        bool IsReal(int i) => mask.Ints[i / config.Decoder.VocabularySize] != 0;
+        c.Check("out.logits", run.Whole(ids, pixels, positions, mask)["logits"], IsReal);
+        (HostTensor prompt, int[] chosen, float[] steps) = run.Greedy(ids, pixels, greedy.Shape[1], positions, mask);
+        c.Check("out.logits", prompt, IsReal);
+        c.Check("out.greedy_ids", HostTensor.From(greedy.Shape, chosen));
+        c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, steps));
     }
 
     private static void Loss(GoldenCase c)
@@ -116,12 +103,6 @@ internal static class LlavaCases
             [var picture, "pad"] => Pixels.Of(c.In(picture), ImageConventions.LlavaPad(side)),
             _ => null,
         });
-    }
-
-    private static HostTensor Rows(HostTensor pixels, int first, int count)
-    {
-        int size = (int)pixels.Shape[1..].Count;
-        return HostTensor.From(pixels.Shape.With(0, count), pixels.Floats.Slice(first * size, count * size));
     }
 
     private static IReadOnlyDictionary<string, HostTensor> Weights(GoldenCase c, LlavaConfig config, string file)

@@ -68,7 +68,7 @@ internal static class PaliGemmaCases
     {
         PaliGemmaRun run = Open(c, executor, "config.json");
         HostTensor ids = c.Out("greedy_ids");
-        (int[] chosen, float[] logits) = run.Greedy(c.In("input_ids").Ints, c.In("pixel_values"), ids.Shape[1]);
+        (_, int[] chosen, float[] logits) = run.Greedy(c.In("input_ids"), c.In("pixel_values"), ids.Shape[1]);
         c.Check("out.greedy_ids", HostTensor.From(ids.Shape, chosen));
         c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, logits));
     }
@@ -105,21 +105,11 @@ internal static class PaliGemmaCases
         c.Check("out.greedy_ids", HostTensor.From(greedy.Shape, batchIds.Cast<int>().ToArray()));
         c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, batchLogits.Cast<float>().ToArray()));
 
-        // Each row alone, without its padding, through the cache.
-        var chosen = new List<int>();
-        var each = new List<float>();
-        for (int b = 0, picture = 0; b < batch; b++)
-        {
-            int[] own = [.. Enumerable.Range(b * length, length).Where(i => real.Ints[i] != 0).Select(i => ids.Ints[i])];
-            int pictures = own.Count(id => id == run.Config.ImageToken) / run.Config.ImageRows, size = (int)pixels.Shape[1..].Count;
-            HostTensor seen = HostTensor.From(pixels.Shape.With(0, pictures), pixels.Floats.Slice(picture * size, pictures * size));
-            (int[] ownIds, float[] ownLogits) = run.Greedy(own, seen, steps);
-            picture += pictures;
-            chosen.AddRange(ownIds);
-            each.AddRange(ownLogits);
-        }
-        c.Check("out.greedy_ids", HostTensor.From(greedy.Shape, chosen.ToArray()));
-        c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, each.ToArray()));
+        // The same batch through the cache, padding and all.
+        (HostTensor prompts, int[] chosen, float[] each) = run.Greedy(ids, pixels, steps, c.In("position_ids"), real);
+        CheckWords(c, "logits", prompts, words, row => real.Ints[row] != 0);
+        c.Check("out.greedy_ids", HostTensor.From(greedy.Shape, chosen));
+        c.Check("out.step_logits", HostTensor.From(c.Out("step_logits").Shape, each));
 
         static List<int>[] Rows(HostTensor x) => [.. Enumerable.Range(0, x.Shape[0]).Select(b => x.Ints.Slice(b * x.Shape[1], x.Shape[1]).ToArray().ToList())];
         static HostTensor Join(List<int>[] rows) => HostTensor.From(new Shape(rows.Length, rows[0].Count), rows.SelectMany(r => r).ToArray());
@@ -136,7 +126,7 @@ internal static class PaliGemmaCases
         c.Check("out.mask", Visible(executor, segments, real));
 
         var g = new GraphBuilder();
-        Value logits = PaliGemmaModel.Head(g, config, PaliGemmaRun.Record(g, config, ids, pixels, cached: false, masked: true));
+        Value logits = PaliGemmaModel.Head(g, config, PaliGemmaRun.TeacherForced(g, config, ids.Shape, pixels.Shape));
         (int[] rows, int[] targets) = Losses.NextTokenTargets(c.In("labels").Ints, ids.Shape[1]);
         Value flat = g.Reshape(logits, -1, config.Decoder.VocabularySize), at = Ints(g, rows), labels = Ints(g, targets);
         Value weighted = g.Constant(HostTensor.From(new Shape(rows.Length), Losses.PerExampleWeights(rows, ids.Shape[1])));

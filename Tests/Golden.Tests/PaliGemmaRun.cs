@@ -16,38 +16,46 @@ internal sealed class PaliGemmaRun(IExecutor executor, PaliGemmaConfig config, I
     internal Dictionary<string, HostTensor> Whole(HostTensor ids, HostTensor pixels, HostTensor? positions = null, HostTensor? segments = null)
     {
         var g = new GraphBuilder();
-        Value hidden = Record(g, config, ids, pixels, cached: false, segments is not null);
+        Value hidden = segments is null ? Prompts(g, ids.Shape, pixels.Shape, cached: false, padded: false) : TeacherForced(g, config, ids.Shape, pixels.Shape);
         g.Output("logits", PaliGemmaModel.Head(g, config, hidden));
         g.Output("logits_softcapped", PaliGemmaModel.Head(g, config, hidden, softCap: true));
         return GoldenCase.Run(executor, g, weights, Inputs(config, ids, pixels, positions, segments));
     }
 
-    /// <summary>Greedy words of one sequence through the cache, and the logits that chose each.</summary>
-    internal (int[] Ids, float[] Logits) Greedy(ReadOnlySpan<int> prompt, HostTensor pixels, int steps)
+    /// <summary>
+    /// The logits of prompts [B, T, V] and greedy words behind them through the cache, with the logits that chose each. With a mask [B, T]
+    /// its zeros on the left are padding.
+    /// </summary>
+    internal (HostTensor Prompt, int[] Ids, float[] Logits) Greedy(HostTensor ids, HostTensor pixels, int steps, HostTensor? positions = null, HostTensor? mask = null)
     {
         GemmaConfig d = config.Decoder;
-        HostTensor ids = HostTensor.From(new Shape(1, prompt.Length), prompt);
-        using KvCache cache = executor.CreateCache(new KvCacheSpec(d.Layers, d.KeyValueHeads, d.HeadWidth, prompt.Length + steps));
+        int batch = ids.Shape[0];
+        HostTensor? padding = mask is null ? null : Padding.Of(mask);
+        Dictionary<string, HostTensor> inputs = Inputs(config, ids, pixels, positions, null);
+        if (padding is not null)
+            inputs["padding"] = padding;
+        using KvCache cache = executor.CreateCache(new KvCacheSpec(d.Layers, d.KeyValueHeads, d.HeadWidth, ids.Shape[1] + steps, batch));
         var g = new GraphBuilder();
-        g.Output("logits", PaliGemmaModel.Head(g, config, Record(g, config, ids, pixels, cached: true, masked: false)));
-        HostTensor last = GoldenCase.Run(executor, g, weights, Inputs(config, ids, pixels, null, null), cache)["logits"];
+        g.Output("logits", PaliGemmaModel.Head(g, config, Prompts(g, ids.Shape, pixels.Shape, cached: true, padding is not null)));
+        HostTensor prompt = GoldenCase.Run(executor, g, weights, inputs, cache)["logits"];
 
         var step = new GraphBuilder();
-        Value hidden = PaliGemmaModel.Step(step, config, step.Input("ids", DType.I32, 1, 1), step.Input("positions", DType.I32, 1, 1));
+        Value hidden = PaliGemmaModel.Step(step, config, step.Input("ids", DType.I32, batch, 1), step.Input("positions", DType.I32, batch, 1),
+            LlavaRun.Hidden(step, batch, padding is not null));
         step.Output("logits", PaliGemmaModel.Head(step, config, hidden));
-        return GoldenCase.Greedy(executor, step, weights, cache, last, steps, config.ImageToken);
+        (int[] chosen, float[] logits) = GoldenCase.Greedy(executor, step, weights, cache, prompt, inputs["positions"], padding, steps, config.ImageToken);
+        return (prompt, chosen, logits);
     }
 
     /// <summary>The largest logit among the words; the rows behind them are filler.</summary>
     internal int Largest(ReadOnlySpan<float> logits) => Logits.ArgMax(logits[..config.ImageToken]);
 
-    /// <summary>The graph from pixels and ids to hidden states [B, T, D].</summary>
-    internal static Value Record(GraphBuilder g, PaliGemmaConfig config, HostTensor ids, HostTensor pixels, bool cached, bool masked)
+    /// <summary>The graph from pixels and the ids of prompts with answers to hidden states [B, T, D].</summary>
+    internal static Value TeacherForced(GraphBuilder g, PaliGemmaConfig config, Shape ids, Shape pixels)
     {
-        int rows = pixels.Shape[0] * config.ImageRows;
-        Value pictures = PaliGemmaModel.Projector(g, config, PaliGemmaModel.VisionEncoder(g, config, g.Input("pixels", DType.F32, pixels.Shape.Axes)));
-        return PaliGemmaModel.Decoder(g, config, g.Input("ids", DType.I32, ids.Shape.Axes), g.Input("places", DType.I32, rows), pictures,
-            g.Input("positions", DType.I32, ids.Shape.Axes), cached, masked ? g.Input("segments", DType.I32, ids.Shape.Axes) : null);
+        (Value pictures, Value places) = Pictures(g, config, pixels);
+        return PaliGemmaModel.TeacherForced(g, config, g.Input("ids", DType.I32, ids.Axes), places, pictures,
+            g.Input("positions", DType.I32, ids.Axes), g.Input("segments", DType.I32, ids.Axes));
     }
 
     internal static Dictionary<string, HostTensor> Inputs(PaliGemmaConfig config, HostTensor ids, HostTensor pixels, HostTensor? positions, HostTensor? segments)
@@ -65,4 +73,15 @@ internal sealed class PaliGemmaRun(IExecutor executor, PaliGemmaConfig config, I
             inputs["segments"] = segments;
         return inputs;
     }
+
+    private Value Prompts(GraphBuilder g, Shape ids, Shape pixels, bool cached, bool padded)
+    {
+        (Value pictures, Value places) = Pictures(g, config, pixels);
+        return PaliGemmaModel.Decoder(g, config, g.Input("ids", DType.I32, ids.Axes), places, pictures,
+            g.Input("positions", DType.I32, ids.Axes), cached, LlavaRun.Hidden(g, ids[0], padded));
+    }
+
+    private static (Value Pictures, Value Places) Pictures(GraphBuilder g, PaliGemmaConfig config, Shape pixels) =>
+        (PaliGemmaModel.Projector(g, config, PaliGemmaModel.VisionEncoder(g, config, g.Input("pixels", DType.F32, pixels.Axes))),
+            g.Input("places", DType.I32, pixels[0] * config.ImageRows));
 }

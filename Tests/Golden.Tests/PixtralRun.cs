@@ -9,12 +9,20 @@ namespace VlmSdk.Tests.GoldenModels;
 /// <summary>Pixtral's graphs on one executor with one set of weights. Pictures are F32 [1, 3, h, w], each of its own size.</summary>
 internal sealed class PixtralRun(IExecutor executor, PixtralConfig config, IReadOnlyDictionary<string, HostTensor> weights)
 {
-    /// <summary>All logits of a batch at once, with every tap. With a mask [B, T] its zeros are hidden from every query.</summary>
+    /// <summary>All logits of a batch at once, with every tap. With a mask [B, T] its zeros on the left are padding.</summary>
     internal Dictionary<string, HostTensor> Whole(HostTensor ids, HostTensor[] pictures, HostTensor? mask = null)
     {
         var g = new GraphBuilder();
-        g.Output("logits", Record(g, config, ids.Shape, pictures, masked: mask is not null));
+        g.Output("logits", Record(g, config, ids.Shape, pictures, cached: false, masked: mask is not null));
         return GoldenCase.Run(executor, g, weights, Inputs(config, ids, pictures, mask));
+    }
+
+    /// <summary>The logits of a padded batch [B, T, V] and greedy tokens behind it through the cache, with the logits that chose each.</summary>
+    internal (HostTensor Prompt, int[] Ids, float[] Logits) Greedy(HostTensor ids, HostTensor[] pictures, HostTensor mask, int steps)
+    {
+        var g = new GraphBuilder();
+        g.Output("logits", Record(g, config, ids.Shape, pictures, cached: true, masked: true));
+        return LlavaRun.Greedy(executor, config.Decoder, weights, g, Inputs(config, ids, pictures, mask), steps);
     }
 
     /// <summary>Patch features of pictures after the last block, [1, P, E].</summary>
@@ -44,19 +52,16 @@ internal sealed class PixtralRun(IExecutor executor, PixtralConfig config, IRead
         Value hidden = model.Hidden(g, g.Input("ids", DType.I32, ids.Shape.Axes), g.Input("positions", DType.I32, ids.Shape.Axes),
             g.Input("places", DType.I32, inputs["places"].Shape.Axes), g.Input("rows", DType.F32, inputs["rows"].Shape.Axes));
         g.Output("logits", model.Logits(g, hidden));
-        DecoderSizes d = model.Decoder;
-        using KvCache cache = executor.CreateCache(new KvCacheSpec(d.Layers, d.KeyValueHeads, d.HeadWidth, ids.Shape[1] + steps));
-        HostTensor logits = GoldenCase.Run(executor, g, weights, inputs, cache)["logits"];
-        return LlavaRun.Steps(executor, config.Decoder, weights, cache, logits, steps);
+        (_, int[] chosen, float[] logits) = LlavaRun.Greedy(executor, config.Decoder, weights, g, inputs, steps);
+        return (chosen, logits);
     }
 
     /// <summary>The graph from pixels and ids to logits [B, T, V].</summary>
-    internal static Value Record(GraphBuilder g, PixtralConfig config, Shape ids, HostTensor[] pictures, bool masked)
+    internal static Value Record(GraphBuilder g, PixtralConfig config, Shape ids, HostTensor[] pictures, bool cached, bool masked)
     {
         Value features = PixtralModel.Projector(g, config, PixtralModel.VisionEncoder(g, config, Pixels(g, pictures)));
-        Value? bias = masked ? g.Input("bias", DType.F32, ids[0], 1, ids[1], ids[1]) : null;
         Value hidden = PixtralModel.Decoder(g, config, g.Input("ids", DType.I32, ids.Axes), g.Input("places", DType.I32, features.Shape[1]),
-            features, g.Input("positions", DType.I32, ids.Axes), cached: false, bias);
+            features, g.Input("positions", DType.I32, ids.Axes), cached, LlavaRun.Hidden(g, ids[0], masked));
         return PixtralModel.Head(g, config, hidden);
     }
 
@@ -76,7 +81,7 @@ internal sealed class PixtralRun(IExecutor executor, PixtralConfig config, IRead
         inputs["places"] = HostTensor.From(new Shape(places.Length), places);
         inputs["positions"] = positions;
         if (mask is not null)
-            inputs["bias"] = LlavaRun.Bias(mask);
+            inputs["padding"] = Padding.Of(mask);
         return inputs;
     }
 

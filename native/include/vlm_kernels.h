@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of this header that an older caller would misread. */
-#define VLMK_ABI 1
+#define VLMK_ABI 2
 
 enum vlmk_status {
     VLMK_OK = 0,
@@ -69,8 +69,8 @@ enum vlmk_kind {
     VLMK_RMS_NORM,      /* in: x, weight; scalars: epsilon, offset; dims: rows, width */
     VLMK_ROPE_TABLE,    /* in: positions, frequencies, factors or null; dims: tokens, pairs; out: per token cosines, sines */
     VLMK_ROPE,          /* in: x, table; mode: 0 half split, 1 interleaved; dims: tokens, heads, head width, pairs */
-    VLMK_ATTENTION,     /* in: q, k, v, mask input; mode: full, causal, packed prefix, bias; slot; scalars: scale, soft cap
-                           or 0; dims: batch, T, N, H, S, K, bias strides (batch, head, query, key), causal window or 0 */
+    VLMK_ATTENTION,     /* in: q, k, v, mask input (for full and causal: keys hidden at each sequence's beginning, or null);
+                           mode: full, causal, packed prefix, bias; slot; scalars: scale, soft cap or 0; dims: batch, T, N, H, S, K, bias strides (batch, head, query, key), causal window or 0 */
     VLMK_KIND_COUNT
 };
 
@@ -93,7 +93,7 @@ typedef struct vlmk_op {
     int32_t reserved;
     const void* in[4];
     void* out;
-    const vlmk_weight* weight;  /* LINEAR only */
+    const vlmk_weight* weight;  /* of LINEAR; of GATHER when its table is packed */
     int64_t dims[VLMK_DIMS];
     float scalars[2];
 } vlmk_op;

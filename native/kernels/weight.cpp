@@ -87,4 +87,25 @@ std::unique_ptr<vlmk_weight> pack_weight(int32_t type, const void* data, int64_t
     return w;
 }
 
+void expand_row(const vlmk_weight& w, int64_t row, float* target) {
+    const int64_t first = row / kPanel * w.columns, lane = row % kPanel;
+    const float *floats = reinterpret_cast<const float*>(w.data.get()), *scales = reinterpret_cast<const float*>(w.scales.get());
+    const uint16_t* halves = reinterpret_cast<const uint16_t*>(w.data.get());
+    const float* minima = reinterpret_cast<const float*>(w.minima.get());
+    for (int64_t column = first; column < first + w.columns; column++, target++) {
+        const int64_t at = column * kPanel + lane;
+        int code = 0;
+        switch (w.packing) {
+        case Packing::F32: *target = floats[at]; continue;
+        case Packing::F16: *target = half_to_float(halves[at]); continue;
+        case Packing::BF16: *target = bfloat_to_float(halves[at]); continue;
+        case Packing::Code8: code = static_cast<int8_t>(w.data[at]); break;
+        case Packing::Code4: code = (w.data[column * 16 + lane % 16] >> (lane / 16 * 4) & 15) - w.offset; break;
+        }
+        const int64_t group = column / w.sub * kPanel + lane;
+        const float value = scales[group] * static_cast<float>(code);
+        *target = w.minimum ? value - minima[group] : value;
+    }
+}
+
 }  // namespace vlmk

@@ -40,4 +40,7 @@ namespace vlmk {
 // Throws std::bad_alloc.
 std::unique_ptr<vlmk_weight> pack_weight(int32_t type, const void* data, int64_t rows, int64_t columns);
 
+// One row as floats, the bits that the stored row expands to.
+void expand_row(const vlmk_weight& w, int64_t row, float* target);
+
 }  // namespace vlmk

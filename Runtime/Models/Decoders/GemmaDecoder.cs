@@ -37,7 +37,7 @@ public static class GemmaDecoder
 
     /// <summary>
     /// The layers and final norm: [B, T, D] to [B, T, D], at positions I32 [B, T] under a mask (see <see cref="AttentionMask"/>)
-    /// with its input, if it takes one. With <paramref name="cached"/> layer i appends to slot i of the KV cache; a causal
+    /// with its input, if it has one. With <paramref name="cached"/> layer i appends to slot i of the KV cache; a causal
     /// chunk then sees no further back than <see cref="GemmaConfig.SlidingWindow"/> where it is set.
     /// </summary>
     public static Value Layers(GraphBuilder g, GemmaConfig c, Value x, Value positions, bool cached, AttentionMask mask, Value? maskInput = null)

@@ -38,16 +38,16 @@ public static class LlamaDecoder
 
     /// <summary>
     /// The layers and final norm: [B, T, D] to [B, T, D], at positions I32 [B, T]. With <paramref name="cached"/> layer i
-    /// appends to slot i of the KV cache. A <paramref name="bias"/> (see <see cref="AttentionMask.Bias"/>) replaces the causal
-    /// mask, for batches with padding; it cannot be cached.
+    /// appends to slot i of the KV cache. Prompts of a batch that are padded on the left give their <paramref name="padding"/>
+    /// tokens, I32 [B]; every later step needs the same.
     /// </summary>
-    public static Value Layers(GraphBuilder g, LlamaConfig c, Value x, Value positions, bool cached, Value? bias = null)
+    public static Value Layers(GraphBuilder g, LlamaConfig c, Value x, Value positions, bool cached, Value? padding = null)
     {
         var w = new WeightScope(g);
         for (int i = 0; i < c.Layers; i++)
         {
             WeightScope layer = w["blk"][i];
-            x += Attention(g, c, layer, layer["attn_norm"].RmsNorm(x, c.NormEpsilon), positions, cached ? i : null, bias);
+            x += Attention(g, c, layer, layer["attn_norm"].RmsNorm(x, c.NormEpsilon), positions, cached ? i : null, padding);
             x += GatedMlp(g, c, layer, layer["ffn_norm"].RmsNorm(x, c.NormEpsilon));
             g.Tap($"decoder.block.{i}", x);
         }
@@ -59,7 +59,7 @@ public static class LlamaDecoder
         ? g.Linear(hidden, Embedding(g, c))
         : new WeightScope(g)["output"].Linear(hidden, c.VocabularySize);
 
-    private static Value Attention(GraphBuilder g, LlamaConfig c, WeightScope w, Value x, Value positions, int? slot, Value? bias)
+    private static Value Attention(GraphBuilder g, LlamaConfig c, WeightScope w, Value x, Value positions, int? slot, Value? padding)
     {
         int b = x.Shape[0], t = x.Shape[1];
         Value q = g.Reshape(w["attn_q"].Linear(x, c.Heads * c.HeadWidth), b, t, c.Heads, c.HeadWidth);                    // [B, T, N, H]
@@ -68,7 +68,7 @@ public static class LlamaDecoder
         Value? factors = c.HasRopeFactors ? new WeightScope(g)[RopeFactors].Weight("weight", c.RopeWidth / 2) : null;
         q = g.Rope(q, positions, c.RopeTheta, c.RopeWidth, c.RopeLayout, factors);
         k = g.Rope(k, positions, c.RopeTheta, c.RopeWidth, c.RopeLayout, factors);
-        Value mixed = g.Attention(q, k, v, bias is null ? AttentionMask.Causal : AttentionMask.Bias, slot, maskInput: bias);
+        Value mixed = g.Attention(q, k, v, AttentionMask.Causal, slot, maskInput: padding);
         return w["attn_output"].Linear(g.Reshape(mixed, b, t, c.Heads * c.HeadWidth), c.Width);
     }
 

@@ -39,10 +39,10 @@ public static class LlavaModel
 
     /// <summary>
     /// Ids I32 [B, T] with picture rows [n, P, D] at places I32 [n * P] of the flattened batch, and positions I32 [B, T],
-    /// to hidden states [B, T, D]. Text without pictures goes through <see cref="LlamaDecoder"/> directly.
+    /// to hidden states [B, T, D]. Text without pictures goes through <see cref="LlamaDecoder"/> directly; padding is its as well.
     /// </summary>
-    public static Value Decoder(GraphBuilder g, LlavaConfig c, Value ids, Value places, Value pictures, Value positions, bool cached, Value? bias = null) =>
-        LlamaDecoder.Layers(g, c.Decoder, LlamaDecoder.Embed(g, c.Decoder, ids, places, pictures), positions, cached, bias);
+    public static Value Decoder(GraphBuilder g, LlavaConfig c, Value ids, Value places, Value pictures, Value positions, bool cached, Value? padding = null) =>
+        LlamaDecoder.Layers(g, c.Decoder, LlamaDecoder.Embed(g, c.Decoder, ids, places, pictures), positions, cached, padding);
 
     /// <summary>Hidden states [..., D] to logits [..., V].</summary>
     public static Value Head(GraphBuilder g, LlavaConfig c, Value hidden) => LlamaDecoder.Head(g, c.Decoder, hidden);

@@ -32,16 +32,25 @@ public static class PaliGemmaModel
 
     /// <summary>
     /// A prompt: ids I32 [B, T] with picture rows [n, P, D] at places I32 [n * P] of the flattened batch, and positions
-    /// I32 [B, T], to hidden states [B, T, D]. Every token sees every other, unless <paramref name="segments"/> I32 [B, T]
-    /// (see <see cref="PaliGemmaPrompt.Segments"/>) mark answers or padding; those cannot be cached.
+    /// I32 [B, T], to hidden states [B, T, D]. Every token sees every other, the <paramref name="padding"/> left out: tokens at each
+    /// row's beginning, I32 [B].
     /// </summary>
-    public static Value Decoder(GraphBuilder g, PaliGemmaConfig c, Value ids, Value places, Value pictures, Value positions, bool cached, Value? segments = null) =>
-        GemmaDecoder.Layers(g, c.Decoder, GemmaDecoder.Embed(g, c.Decoder, ids, places, pictures), positions, cached,
-            segments is null ? AttentionMask.Full : AttentionMask.PackedPrefix, segments);
+    public static Value Decoder(GraphBuilder g, PaliGemmaConfig c, Value ids, Value places, Value pictures, Value positions, bool cached, Value? padding = null) =>
+        GemmaDecoder.Layers(g, c.Decoder, GemmaDecoder.Embed(g, c.Decoder, ids, places, pictures), positions, cached, AttentionMask.Full, padding);
 
-    /// <summary>Tokens of the answer, causally behind the KV cache: ids I32 [B, T] at positions I32 [B, T], to hidden states [B, T, D].</summary>
-    public static Value Step(GraphBuilder g, PaliGemmaConfig c, Value ids, Value positions) =>
-        GemmaDecoder.Layers(g, c.Decoder, GemmaDecoder.Embed(g, c.Decoder, ids), positions, cached: true, AttentionMask.Causal);
+    /// <summary>
+    /// Prompts with their answers behind them, for training: as <see cref="Decoder"/>, with segments I32 [B, T] (see
+    /// <see cref="PaliGemmaPrompt.Segments"/>) that mark answers and padding.
+    /// </summary>
+    public static Value TeacherForced(GraphBuilder g, PaliGemmaConfig c, Value ids, Value places, Value pictures, Value positions, Value segments) =>
+        GemmaDecoder.Layers(g, c.Decoder, GemmaDecoder.Embed(g, c.Decoder, ids, places, pictures), positions, cached: false, AttentionMask.PackedPrefix, segments);
+
+    /// <summary>
+    /// Tokens of the answer, causally behind the KV cache: ids I32 [B, T] at positions I32 [B, T], to hidden states [B, T, D]. The
+    /// prompt's padding, if it has any, stays hidden.
+    /// </summary>
+    public static Value Step(GraphBuilder g, PaliGemmaConfig c, Value ids, Value positions, Value? padding = null) =>
+        GemmaDecoder.Layers(g, c.Decoder, GemmaDecoder.Embed(g, c.Decoder, ids), positions, cached: true, AttentionMask.Causal, padding);
 
     /// <summary>
     /// Hidden states [..., D] to logits [..., V]. Rows of the table from the image token on are filler and no words: leave

@@ -67,7 +67,7 @@ public static class PaliGemmaPrompt
     }
 
     /// <summary>
-    /// The segments of a batch for <see cref="PaliGemmaModel.Decoder"/>: 0 on pictures and prompt, whose tokens see each
+    /// The segments of a batch for <see cref="PaliGemmaModel.TeacherForced"/>: 0 on pictures and prompt, whose tokens see each
     /// other; 1 on the answer, causal; 2 on padding, which no one sees.
     /// </summary>
     /// <param name="isAnswer">Not 0 on tokens of the answer, its end token among them.</param>

@@ -39,10 +39,10 @@ public static class PixtralModel
 
     /// <summary>
     /// Ids I32 [B, T] with picture rows [1, P, D] at places I32 [P] of the flattened batch, and positions I32 [B, T], to hidden
-    /// states [B, T, D]. Text without pictures goes through <see cref="LlamaDecoder"/> directly.
+    /// states [B, T, D]. Text without pictures goes through <see cref="LlamaDecoder"/> directly; padding is its as well.
     /// </summary>
-    public static Value Decoder(GraphBuilder g, PixtralConfig c, Value ids, Value places, Value pictures, Value positions, bool cached, Value? bias = null) =>
-        LlamaDecoder.Layers(g, c.Decoder, LlamaDecoder.Embed(g, c.Decoder, ids, places, pictures), positions, cached, bias);
+    public static Value Decoder(GraphBuilder g, PixtralConfig c, Value ids, Value places, Value pictures, Value positions, bool cached, Value? padding = null) =>
+        LlamaDecoder.Layers(g, c.Decoder, LlamaDecoder.Embed(g, c.Decoder, ids, places, pictures), positions, cached, padding);
 
     /// <summary>Hidden states [..., D] to logits [..., V].</summary>
     public static Value Head(GraphBuilder g, PixtralConfig c, Value hidden) => LlamaDecoder.Head(g, c.Decoder, hidden);

@@ -31,9 +31,36 @@ public sealed class HandedOverTests
         });
     }
 
-    private static HostTensor Tensor(Random random, DType type)
+    /// <summary>A tied embedding is looked up and multiplied: its rows come out of the packed form, in any storage type, with the bits of the stored one.</summary>
+    [Test]
+    public void A_table_that_is_multiplied_too_is_held_once([Values(DType.F32, DType.F16, DType.BF16, DType.Q8_0, DType.Q4_0, DType.Q4_1, DType.Q5_0, DType.Q5_1)] DType type)
     {
-        var floats = new HostTensor(DType.F32, new Shape(32, 64));
+        const int Rows = 77, Width = 96;
+        HostTensor table = Tensor(new Random(5), type, Rows, Width), floats = Dequantizer.ToFloats(table);
+        var binding = new WeightBinding("test", new Dictionary<string, HostTensor> { ["table"] = table }, new HashSet<string> { "table" });
+        int[] ids = [0, 76, 31, 32, 15, 16, 63, 64, 16];
+        using var executor = new NativeExecutor();
+        foreach (bool multiplied in new[] { true, false })
+        {
+            var g = new GraphBuilder();
+            Value words = g.Gather(g.Weight("table", Rows, Width), g.Input("ids", DType.I32, ids.Length));
+            g.Output("words", words);
+            if (multiplied)
+                g.Output("logits", g.Linear(words, g.Weight("table", Rows, Width)));
+            using IPlan plan = executor.Prepare(g.Build(), binding);
+            ids.CopyTo(plan.Input("ids").Ints);
+            plan.Run();
+            for (int i = 0; i < ids.Length; i++)
+                Assert.That(plan.Output("words").Floats.Slice(i * Width, Width).ToArray(), Is.EqualTo(floats.Floats.Slice(ids[i] * Width, Width).ToArray()), $"row {ids[i]}");
+            Assert.That(binding.Bytes, Is.Zero);
+            plan.Input("ids").Ints[2] = Rows;
+            Assert.That(() => plan.Run(), Throws.InstanceOf<VlmException>().With.Message.Contains("outside the table"));
+        }
+    }
+
+    private static HostTensor Tensor(Random random, DType type, int rows = 32, int width = 64)
+    {
+        var floats = new HostTensor(DType.F32, new Shape(rows, width));
         foreach (ref float v in floats.Floats)
             v = random.NextSingle() - 0.5f;
         return type == DType.F32 ? floats : Quantizer.Quantize(type, floats);

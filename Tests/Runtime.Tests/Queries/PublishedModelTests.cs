@@ -82,8 +82,8 @@ public sealed class PublishedModelTests
                 var g = new GraphBuilder();
                 Value rows = PaliGemmaModel.Projector(g, config, PaliGemmaModel.VisionEncoder(g, config, g.Constant(pixels.Reshape(new Shape([1, .. pixels.Shape.Axes])))));
                 int[] segments = [.. Enumerable.Range(0, all.Length).Select(i => i < ids.Length ? 0 : 1)];
-                Value hidden = PaliGemmaModel.Decoder(g, config, Row(g, expanded), g.Constant(HostTensor.From(new Shape(places.Length), places)), rows,
-                    Row(g, [.. Enumerable.Range(0, all.Length)]), cached: false, Row(g, segments));
+                Value hidden = PaliGemmaModel.TeacherForced(g, config, Row(g, expanded), g.Constant(HostTensor.From(new Shape(places.Length), places)), rows,
+                    Row(g, [.. Enumerable.Range(0, all.Length)]), Row(g, segments));
                 g.Output("logits", PaliGemmaModel.Head(g, config, hidden));
                 return g;
             }, config.Decoder.VocabularySize);

@@ -25,6 +25,11 @@ inline Vec capped(const Attention& a, Vec v) {
     return a.soft_cap > 0 ? mul(tangent(div(v, set(a.soft_cap))), set(a.soft_cap)) : v;
 }
 
+// Keys at the beginning of a sequence that no query sees.
+inline int64_t padding(const Attention& a, const vlmk_op& op, int64_t b) {
+    return a.mask <= kCausal && op.in[3] ? most(0, ints(op, 3)[b]) : 0;
+}
+
 // What is added to the score of query t and key s.
 inline float score_bias(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, int64_t t, int64_t s) {
     switch (a.mask) {
@@ -43,8 +48,9 @@ inline float score_bias(const Attention& a, const vlmk_op& op, int64_t b, int64_
 
 void attend_block(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, int64_t first) {
     const int64_t count = least(kPanel, a.queries - first), row = a.heads * a.width;
-    const int64_t keys = a.mask == kCausal ? least(a.visible, a.past + first + count) : a.visible;
-    const int64_t start = b * a.batch_stride + n / (a.heads / a.kv_heads) * a.width;
+    const int64_t end = a.mask == kCausal ? least(a.visible, a.past + first + count) : a.visible;
+    const int64_t begin = least(end, padding(a, op, b)), keys = end - begin;
+    const int64_t start = b * a.batch_stride + begin * a.key_stride + n / (a.heads / a.kv_heads) * a.width;
     const float* q = floats(op, 0) + (b * a.queries + first) * row + n * a.width;
     float* y = result(op) + (b * a.queries + first) * row + n * a.width;
     float *turned = scratch(0, a.width * kPanel), *scores = scratch(1, (keys + 1) * kPanel);
@@ -57,10 +63,10 @@ void attend_block(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, i
     Vec best[2] = {set(-INFINITY), set(-INFINITY)}, total[2] = {set(0.0f), set(0.0f)};
     for (int64_t s = 0; s < keys; s++) {
         // Without a window a causal chunk sees all of its past; only the keys of the block itself need a look.
-        const bool plain = a.mask == kFull || (a.mask == kCausal && a.window == 0 && s <= a.past + first);
+        const bool plain = a.mask == kFull || (a.mask == kCausal && a.window == 0 && begin + s <= a.past + first);
         alignas(64) float bias[kPanel] = {};
         for (int64_t t = 0; !plain && t < count; t++)
-            bias[t] = score_bias(a, op, b, n, first + t, s);
+            bias[t] = score_bias(a, op, b, n, first + t, begin + s);
         for (int half = 0; half < 2; half++) {
             float* p = scores + s * kPanel + half * kLanes;
             const Vec v = a.soft_cap > 0 ? add(capped(a, mul(load(p), scale)), load(bias + half * kLanes)) : fma(load(p), scale, load(bias + half * kLanes));
@@ -106,7 +112,7 @@ void attend_block(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, i
 
 void attend_one(const Attention& a, const vlmk_op& op, int64_t b, int64_t n, int64_t t) {
     const int64_t end = a.mask == kCausal ? least(a.visible, a.past + t + 1) : a.visible;
-    const int64_t begin = a.window > 0 ? most(0, end - a.window) : 0, keys = end - begin;
+    const int64_t begin = least(end, most(padding(a, op, b), a.window > 0 ? end - a.window : 0)), keys = end - begin;
     const int64_t start = b * a.batch_stride + begin * a.key_stride + n / (a.heads / a.kv_heads) * a.width, at = ((b * a.queries + t) * a.heads + n) * a.width;
     const float *q = floats(op, 0) + at, *k = a.k + start, *v = a.v + start;
     float *y = result(op) + at, *scores = scratch(1, keys + kLanes);

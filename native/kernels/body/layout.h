@@ -59,7 +59,9 @@ int32_t gather(Run&, const vlmk_op& op) {
         return status;
     const char* table = static_cast<const char*>(op.in[0]);
     for (int64_t i = 0; i < count; i++) {
-        if (op.mode == VLMK_F32 || op.mode == VLMK_I32)
+        if (op.weight)
+            expand_row(*op.weight, indices[i], result(op) + i * elements);
+        else if (op.mode == VLMK_F32 || op.mode == VLMK_I32)
             std::memcpy(result(op) + i * elements, table + indices[i] * bytes, static_cast<size_t>(bytes));
         else
             dequantize(op.mode, table + indices[i] * bytes, elements, result(op) + i * elements);
