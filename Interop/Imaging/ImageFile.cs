@@ -157,8 +157,9 @@ public static class ImageFile
         if (codec.Info.Width != header.Width || codec.Info.Height != header.Height)
             throw new ImageException(
                 $"{name}: the {header.Encoding} header says {header.Width} x {header.Height} pixels, its decoder {codec.Info.Width} x {codec.Info.Height}.");
+        int orientation = header.Encoding == ImageEncoding.Png ? PngExif.Orientation(encoded) : (int)codec.EncodedOrigin;
         if (Grey16Png.Is(encoded, header))
-            return Upright(Grey16Png.Decode(encoded, header, name), header.Width, header.Height, (int)codec.EncodedOrigin);
+            return Upright(Grey16Png.Decode(encoded, header, name), header.Width, header.Height, orientation);
         var info = new SKImageInfo(header.Width, header.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul);
         byte[] pixels = new byte[checked(4 * header.Width * header.Height)];
         GCHandle pin = GCHandle.Alloc(pixels, GCHandleType.Pinned);
@@ -172,7 +173,7 @@ public static class ImageFile
         {
             pin.Free();
         }
-        return Upright(pixels, header.Width, header.Height, (int)codec.EncodedOrigin);
+        return Upright(pixels, header.Width, header.Height, orientation);
     }
 
     /// <summary>Turns pixels to stand upright, in place, so that a large picture is never held twice.</summary>

@@ -55,7 +55,11 @@ public sealed class TorchExecutor : IExecutor
     }
 
     /// <inheritdoc/>
-    public KvCache CreateCache(KvCacheSpec spec) => new(spec);
+    public KvCache CreateCache(KvCacheSpec spec)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new KvCache(spec);
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -74,6 +78,7 @@ public sealed class TorchExecutor : IExecutor
         private readonly TorchProgram _program;
         private readonly bool _halfProducts;
         private readonly Dictionary<string, HostTensor> _outputs;
+        private bool _disposed;
 
         internal Plan(TorchProgram program, bool halfProducts)
         {
@@ -90,11 +95,16 @@ public sealed class TorchExecutor : IExecutor
 
         public void Run(KvCache? cache, CancellationToken cancellationToken)
         {
+            ObjectDisposedException.ThrowIf(_disposed, this);
             using (no_grad())
                 _program.Run(cache, _halfProducts, (name, value) => TorchMemory.Read(value, _outputs[name]), cancellationToken);
         }
 
-        public void Dispose() => _program.Dispose();
+        public void Dispose()
+        {
+            _disposed = true;
+            _program.Dispose();
+        }
     }
 }
 

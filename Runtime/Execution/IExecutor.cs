@@ -21,9 +21,11 @@ public interface IExecutor : IDisposable
     /// </summary>
     /// <exception cref="UnsupportedOpException">An operation has neither a kernel here nor a decomposition.</exception>
     /// <exception cref="CheckpointException">The binding lacks a weight, or holds it in another shape.</exception>
+    /// <exception cref="ObjectDisposedException">The executor was disposed.</exception>
     IPlan Prepare(Graph graph, WeightBinding weights);
 
     /// <summary>Makes an empty KV cache for the slots of a decoder.</summary>
+    /// <exception cref="ObjectDisposedException">The executor was disposed.</exception>
     KvCache CreateCache(KvCacheSpec spec);
 }
 
@@ -47,5 +49,6 @@ public interface IPlan : IDisposable
     /// </summary>
     /// <exception cref="OperationCanceledException">The token was cancelled; checked between operations.</exception>
     /// <exception cref="ArgumentException">The graph needs a cache and none was given, or it is full or of another layout.</exception>
+    /// <exception cref="ObjectDisposedException">The plan was disposed.</exception>
     void Run(KvCache? cache = null, CancellationToken cancellationToken = default);
 }

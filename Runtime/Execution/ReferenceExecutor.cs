@@ -14,6 +14,7 @@ public sealed class ReferenceExecutor : IExecutor
 {
     // Stored types other than F32 are widened once, and shared by all plans while their weight lives.
     private readonly ConditionalWeakTable<HostTensor, HostTensor> _widened = [];
+    private bool _disposed;
 
     /// <inheritdoc/>
     public string Name => "reference";
@@ -22,19 +23,28 @@ public sealed class ReferenceExecutor : IExecutor
     public bool Supports(Op op) => op is InputOp or WeightOp or ConstantOp or ReshapeOp || ReferenceKernels.Knows(op);
 
     /// <inheritdoc/>
-    public IPlan Prepare(Graph graph, WeightBinding weights) => new Plan(this, GraphLowering.Lower(this, graph), weights);
+    public IPlan Prepare(Graph graph, WeightBinding weights)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new Plan(this, GraphLowering.Lower(this, graph), weights);
+    }
 
     /// <inheritdoc/>
-    public KvCache CreateCache(KvCacheSpec spec) => new(spec);
+    public KvCache CreateCache(KvCacheSpec spec)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new KvCache(spec);
+    }
 
     /// <inheritdoc/>
-    public void Dispose() { }
+    public void Dispose() => _disposed = true;
 
     private sealed class Plan : IPlan
     {
         private readonly Graph _graph;
         private readonly Dictionary<Value, HostTensor> _values = [];
         private readonly Dictionary<string, HostTensor> _inputs = [];
+        private bool _disposed;
 
         internal Plan(ReferenceExecutor owner, Graph graph, WeightBinding weights)
         {
@@ -64,6 +74,7 @@ public sealed class ReferenceExecutor : IExecutor
 
         public void Run(KvCache? cache, CancellationToken cancellationToken)
         {
+            ObjectDisposedException.ThrowIf(_disposed, this);
             KvCacheRules.Check(_graph, cache);
             foreach (Value node in _graph.Nodes)
             {
@@ -76,7 +87,7 @@ public sealed class ReferenceExecutor : IExecutor
             cache?.Advance(_graph.CachedTokens);
         }
 
-        public void Dispose() { }
+        public void Dispose() => _disposed = true;
     }
 
     private HostTensor Floats(HostTensor weight) => weight.Type == DType.F32 ? weight : _widened.GetValue(weight, Dequantizer.ToFloats);

@@ -89,6 +89,20 @@ public sealed class RefusalTests(string name)
     }
 
     [Test]
+    public void Disposed_plans_and_executors_are_refused()
+    {
+        IExecutor executor = Executors.Get(name).Create();
+        IPlan plan = executor.Prepare(Over(new DoublingOp()), NoWeights);
+        plan.Dispose();
+        plan.Dispose();
+        Assert.That(() => plan.Run(), Throws.InstanceOf<ObjectDisposedException>());
+        executor.Dispose();
+        executor.Dispose();
+        Assert.That(() => executor.Prepare(Over(new DoublingOp()), NoWeights), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(() => executor.CreateCache(new KvCacheSpec(1, 1, 2, 4)), Throws.InstanceOf<ObjectDisposedException>());
+    }
+
+    [Test]
     public void Unknown_input_or_output_is_refused()
     {
         using IPlan plan = _executor.Prepare(Over(new DoublingOp()), NoWeights);

@@ -6,7 +6,7 @@ namespace VlmSdk.Tests.Queries;
 /// <summary>Whatever the logits, an answer has the form its grammar promises.</summary>
 public sealed class AnswerGrammarTests
 {
-    private static readonly AnswerTokens Tokens = new(
+    internal static readonly AnswerTokens Tokens = new(
         Id("<eos>"), Id("<ref>"), Id("</ref>"), Id("<box>"), Id("</box>"), Id("<InView>"), Id("<NotInView>"),
         ScoutVocabulary.LocationBase, ScoutVocabulary.LocationBins,
         id => !ScoutVocabulary.IsControl(id) && !ScoutVocabulary.IsLocation(id) && ScoutVocabulary.Words[id][0] != '<');

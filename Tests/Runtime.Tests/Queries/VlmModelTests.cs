@@ -1,5 +1,6 @@
 // Long file: one fixture with one loaded model, and every promise of the public surface.
 
+using VlmSdk.Decoding;
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
 using VlmSdk.Models.Scout;
@@ -104,6 +105,68 @@ public sealed class VlmModelTests
                 Throws.InstanceOf<OperationCanceledException>());
             Same(await vlm.GroundAsync(other, "the blue ring", new GroundOptions { Threshold = 0 }), expected);
         }
+    }
+
+    [TestCase("ask")]
+    [TestCase("describe")]
+    [TestCase("detect")]
+    public async Task A_cancel_of_any_query_leaves_no_trace(string query)
+    {
+        using EncodedImage view = await _vlm.EncodeAsync(TinyScout.Picture(3));
+        GroundingResult expected = await _vlm.GroundAsync(view, "the blue ring", new GroundOptions { Threshold = 0 });
+        using var executor = new CancellingExecutor();
+        await using VlmModel vlm = await VlmModel.LoadAsync(_file, new VlmModelOptions { Executor = executor });
+        using EncodedImage other = await vlm.EncodeAsync(TinyScout.Picture(3));
+        using var cancel = new CancellationTokenSource();
+        executor.CancelAfter(cancel, runs: 1);
+        Assert.That(async () =>
+        {
+            switch (query)
+            {
+                case "ask": await vlm.AskAsync(other, "what colour is the cone?", cancel.Token); break;
+                case "detect": await vlm.DetectAsync(other, cancel.Token); break;
+                default:
+                    await foreach (string _ in vlm.DescribeAsync(other, cancel.Token))
+                        Assert.Fail("a word after the cancel");
+                    break;
+            }
+        }, Throws.InstanceOf<OperationCanceledException>());
+        Same(await vlm.GroundAsync(other, "the blue ring", new GroundOptions { Threshold = 0 }), expected);
+    }
+
+    [Test]
+    public async Task Confidence_is_what_the_token_probabilities_say()
+    {
+        using var executor = new CancellingExecutor();
+        await using VlmModel vlm = await VlmModel.LoadAsync(_file, new VlmModelOptions { Executor = executor });
+        using EncodedImage view = await vlm.EncodeAsync(TinyScout.Picture(3));
+        var logits = new List<float[]>();
+        executor.AfterRun = plan => logits.Add(plan.Output("logits").Floats.ToArray());
+        int words = ScoutVocabulary.Words.Count;
+        AnswerTokens tokens = AnswerGrammarTests.Tokens;
+
+        Answer answer = await vlm.AskAsync(view, "what colour is the cone?", new AskOptions { MaxTokens = 16 });
+        var grammar = new AnswerGrammar(tokens, AnswerForm.Text, words, 16);
+        double expected = 1;
+        for (int i = 0; i < answer.Statistics.AnswerTokens; i++)
+        {
+            // The prompt is read in one chunk; its last token's row says what comes first.
+            Span<float> row = i == 0 ? logits[0].AsSpan((answer.Statistics.PromptTokens - 1) * words, words) : logits[i];
+            grammar.Process(row);
+            int best = Logits.ArgMax(row);
+            if (best != tokens.End)
+                expected *= Logits.Probability(row, best);
+            grammar.Accept(best);
+        }
+        Assert.That(answer.Confidence, Is.EqualTo(expected).Within(1e-4 * expected));
+        Assert.That(expected, Is.Not.EqualTo(1).Within(1e-3), "a random model is not sure");
+
+        logits.Clear();
+        GroundingResult found = await vlm.GroundAsync(view, "the red cube", new GroundOptions { Threshold = 0 });
+        int prompt = found.Statistics.PromptTokens - 1;
+        double inView = Math.Exp(logits[0][prompt * words + tokens.InView]), notInView = Math.Exp(logits[0][prompt * words + tokens.NotInView]);
+        Assert.That(found.Presence, Is.EqualTo(inView / (inView + notInView)).Within(1e-5));
+        Assert.That(found.Detections.Select(d => d.Confidence), Has.All.LessThanOrEqualTo(found.Presence));
     }
 
     [Test]
@@ -430,6 +493,8 @@ public sealed class VlmModelTests
 
         internal Action<CancellationToken>? AtRun { get; set; }
 
+        internal Action<IPlan>? AfterRun { get; set; }
+
         internal void CancelAfter(CancellationTokenSource cancel, int runs) => (_cancel, _left) = (cancel, runs);
 
         public bool Supports(Op op) => _inner.Supports(op);
@@ -452,6 +517,7 @@ public sealed class VlmModelTests
                 if (owner._cancel is { } cancel && --owner._left == 0)
                     cancel.Cancel();
                 inner.Run(cache, cancellationToken);
+                owner.AfterRun?.Invoke(inner);
             }
 
             public void Dispose() => inner.Dispose();
