@@ -40,10 +40,10 @@ internal static class VlmRuntimes
     internal static WeightBinding Read(string path, ModelDescription description, VlmModelOptions options, CancellationToken cancellationToken) =>
         new(path, description.Read(options.Reading, cancellationToken), CheckpointMapping.Matrices(description.Needed));
 
-    // Published apart from the models; masks are given where it lies in the model's folder.
+    // Masks are given where it lies in the model's folder.
     private static MaskCodec? ReadMaskCodec(ModelFiles files)
     {
-        if (files.OptionalFile("vae-oid.npz") is not { } path)
+        if (files.OptionalFile(MaskCodec.FileName) is not { } path)
             return null;
         using IWeightSource file = WeightSource.Open(path);
         return MaskCodec.Read(file);
