@@ -59,6 +59,11 @@ public sealed record ModelDescription(
     /// <inheritdoc cref="CheckpointMapping.Read"/>
     public IReadOnlyDictionary<string, HostTensor> Read(WeightReading? reading = null, CancellationToken cancellationToken = default) =>
         CheckpointMapping.Read(Weights, Rename, Needed, Unused, reading, cancellationToken);
+
+    /// <summary>Reads the weights one by one.</summary>
+    /// <inheritdoc cref="CheckpointMapping.ReadEach"/>
+    public IEnumerable<(WeightSpec Weight, HostTensor Tensor)> ReadEach(WeightReading? reading = null, CancellationToken cancellationToken = default) =>
+        CheckpointMapping.ReadEach(Weights, Rename, Needed, Unused, reading, cancellationToken);
 }
 
 /// <summary>The families of models that are known here: the one table that loading and inspecting use.</summary>
