@@ -80,9 +80,9 @@ public sealed class ZeroShotClassifier : IAsyncDisposable
                 throw new CheckpointException(folder, null, $"the tokenizer has {tokenizer.VocabularySize} tokens and the text encoder {config.VocabularySize}, " +
                     $"and its texts must end in '{SiglipText.End}'. Use the tokenizer that belongs to the model.");
             cancellationToken.ThrowIfCancellationRequested();
-            WeightBinding weights = VlmRuntimes.Read(folder, description, options, cancellationToken);
             ImageConvention picture = VlmRuntimes.SiglipPicture(files, config.Vision.ImageSide);
-            return Backends.Use(options, executor => new ZeroShotClassifier(config, picture, tokenizer, weights, executor, options.Executor is null));
+            return Backends.Use(options, executor => new ZeroShotClassifier(
+                config, picture, tokenizer, VlmRuntimes.Read(folder, description, executor, options, cancellationToken), executor, options.Executor is null));
         }, cancellationToken);
     }
 

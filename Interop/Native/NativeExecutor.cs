@@ -1,5 +1,6 @@
 using VlmSdk.Execution;
 using VlmSdk.Graphs;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Native;
 
@@ -85,6 +86,15 @@ public sealed class NativeExecutor : IExecutor
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         return new PlanBuilder(GraphLowering.Lower(this, graph), weights, _weights).Build(Context);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ObjectDisposedException">The executor is disposed.</exception>
+    public void Take(WeightBinding weights, WeightSpec weight)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (weight.Packs)
+            _weights.Packed(weights, new WeightOp(weight.Name, weight.Shape));
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using VlmSdk.Graphs;
 using VlmSdk.Tensors;
+using VlmSdk.Weights;
 
 namespace VlmSdk.Execution;
 
@@ -23,6 +24,14 @@ public interface IExecutor : IDisposable
     /// <exception cref="CheckpointException">The binding lacks a weight, or holds it in another shape.</exception>
     /// <exception cref="ObjectDisposedException">The executor was disposed.</exception>
     IPlan Prepare(Graph graph, WeightBinding weights);
+
+    /// <summary>
+    /// Brings a weight that was just bound into the executor's own form now, not with the first plan, so that a model which is read
+    /// tensor by tensor is never held twice. Executors that compute with the tensors as they are bound do nothing.
+    /// </summary>
+    void Take(WeightBinding weights, WeightSpec weight)
+    {
+    }
 
     /// <summary>Makes an empty KV cache for the slots of a decoder.</summary>
     /// <exception cref="ObjectDisposedException">The executor was disposed.</exception>

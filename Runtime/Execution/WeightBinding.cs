@@ -30,6 +30,14 @@ public sealed class WeightBinding
         _handedOver = handedOver ?? new HashSet<string>();
     }
 
+    /// <summary>Binds a further tensor, before any plan is prepared that uses it.</summary>
+    /// <exception cref="ArgumentException">The name is bound already.</exception>
+    public void Add(string name, HostTensor tensor)
+    {
+        if (Contains(name) || !_tensors.TryAdd(name, tensor))
+            throw new ArgumentException($"'{name}' of {Source} is bound already.", nameof(name));
+    }
+
     /// <summary>Where the weights come from.</summary>
     public string Source { get; }
 

@@ -1,3 +1,4 @@
+using VlmSdk.Models.PaliGemma;
 using VlmSdk.Models.Scout;
 using VlmSdk.Weights;
 
@@ -9,6 +10,8 @@ namespace VlmSdk.Models;
 /// </summary>
 public sealed class ModelFiles : IDisposable
 {
+    private readonly List<IWeightSource> _further = [];
+
     private ModelFiles(string path, string folder, IWeightSource weights)
     {
         (Path, Folder, Weights) = (path, folder, weights);
@@ -39,7 +42,7 @@ public sealed class ModelFiles : IDisposable
     /// <exception cref="CheckpointException">A file is missing or not sound.</exception>
     public static ModelFiles Open(string path)
     {
-        IWeightSource weights = path == ScoutCheckpoint.EmbeddedName ? ScoutCheckpoint.OpenEmbedded() : WeightSource.Open(path);
+        IWeightSource weights = path == ScoutCheckpoint.EmbeddedName ? ScoutCheckpoint.OpenEmbedded() : WeightSource.Open(path, beside: MaskCodec.FileName);
         try
         {
             return new ModelFiles(path, Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!, weights);
@@ -70,6 +73,23 @@ public sealed class ModelFiles : IDisposable
     /// <summary>The path of a further file of the folder, null if there is none.</summary>
     public string? OptionalFile(string name) => System.IO.Path.Combine(Folder, name) is var path && File.Exists(path) ? path : null;
 
+    /// <summary>Opens the weights of a folder inside this one, a part that is published by itself; they are closed with the others.</summary>
+    /// <exception cref="CheckpointException">The folder is missing, holds none, or they are not sound.</exception>
+    public IWeightSource OpenFurther(string name)
+    {
+        string path = System.IO.Path.Combine(Folder, name);
+        if (!Directory.Exists(path))
+            throw new CheckpointException(path, null, "there is no such folder. This part of the model is published by itself: download its weights and config.json into it.");
+        IWeightSource weights = WeightSource.Open(path);
+        _further.Add(weights);
+        return weights;
+    }
+
     /// <summary>Closes the weights. Tensors already read stay valid.</summary>
-    public void Dispose() => Weights.Dispose();
+    public void Dispose()
+    {
+        Weights.Dispose();
+        foreach (IWeightSource weights in _further)
+            weights.Dispose();
+    }
 }

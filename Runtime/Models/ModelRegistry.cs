@@ -59,6 +59,11 @@ public sealed record ModelDescription(
     /// <inheritdoc cref="CheckpointMapping.Read"/>
     public IReadOnlyDictionary<string, HostTensor> Read(WeightReading? reading = null, CancellationToken cancellationToken = default) =>
         CheckpointMapping.Read(Weights, Rename, Needed, Unused, reading, cancellationToken);
+
+    /// <summary>Reads the weights one by one.</summary>
+    /// <inheritdoc cref="CheckpointMapping.ReadEach"/>
+    public IEnumerable<(WeightSpec Weight, HostTensor Tensor)> ReadEach(WeightReading? reading = null, CancellationToken cancellationToken = default) =>
+        CheckpointMapping.ReadEach(Weights, Rename, Needed, Unused, reading, cancellationToken);
 }
 
 /// <summary>The families of models that are known here: the one table that loading and inspecting use.</summary>
@@ -124,8 +129,12 @@ public static class ModelRegistry
     {
         ConfigReader json = files.Config!;
         bool original = json.Has("mm_projector_type");
-        LlavaConfig config = original ? LlavaConfig.ReadOriginal(json, files.ReadConfig("vision_tower", "config.json")) : LlavaConfig.Read(json);
-        return new ModelDescription(original ? "original" : "Hugging Face", config, LlavaMapping.Rename, LlavaMapping.Tensors(config), LlavaMapping.Unused(config)) { Weights = files.Weights };
+        LlavaConfig config = original ? LlavaConfig.ReadOriginal(json, files.OptionalConfig(Path.Combine(LlavaMapping.TowerFolder, "config.json"))) : LlavaConfig.Read(json);
+        // The original layout takes its image half from CLIP's own release, unless it is among the weights.
+        IWeightSource weights = original && !LlavaMapping.HoldsTower(files.Weights)
+            ? LlavaMapping.WithTower(files.Weights, files.OpenFurther(LlavaMapping.TowerFolder))
+            : files.Weights;
+        return new ModelDescription(original ? "original" : "Hugging Face", config, LlavaMapping.Rename, LlavaMapping.Tensors(config), LlavaMapping.Unused(config)) { Weights = weights };
     }
 
     private static ModelDescription Siglip(ModelFiles files)

@@ -4,6 +4,7 @@ using VlmSdk.Models.Llava;
 using VlmSdk.Models.PaliGemma;
 using VlmSdk.Models.Pixtral;
 using VlmSdk.Models.Scout;
+using VlmSdk.Tensors;
 using VlmSdk.Tokenization;
 using VlmSdk.Vision;
 using VlmSdk.Weights;
@@ -33,17 +34,25 @@ internal static class VlmRuntimes
         cancellationToken.ThrowIfCancellationRequested();
         PaliGemmaGrounding? grounding = description.Config is PaliGemmaConfig config ? new(config, tokenizer, ReadMaskCodec(files), executor) : null;
         ModelAbilities abilities = grounding is { Segments: false } ? family.Abilities & ~ModelAbilities.Segment : family.Abilities;
-        return new PrefixRuntime(new VlmCapabilities(path, abilities, null), model, tokenizer, Read(path, description, options, cancellationToken), executor, grounding);
+        return new PrefixRuntime(new VlmCapabilities(path, abilities, null), model, tokenizer, Read(path, description, executor, options, cancellationToken), executor, grounding);
     }
 
-    /// <summary>Reads a model's weights for the one executor that will run them, which may take the matrices over.</summary>
-    internal static WeightBinding Read(string path, ModelDescription description, VlmModelOptions options, CancellationToken cancellationToken) =>
-        new(path, description.Read(options.Reading, cancellationToken), CheckpointMapping.Matrices(description.Needed));
+    /// <summary>Reads a model's weights for the one executor that will run them, which takes each matrix over before the next is read.</summary>
+    internal static WeightBinding Read(string path, ModelDescription description, IExecutor executor, VlmModelOptions options, CancellationToken cancellationToken)
+    {
+        var weights = new WeightBinding(path, new Dictionary<string, HostTensor>(), CheckpointMapping.Matrices(description.Needed));
+        foreach ((WeightSpec weight, HostTensor tensor) in description.ReadEach(options.Reading, cancellationToken))
+        {
+            weights.Add(weight.Name, tensor);
+            executor.Take(weights, weight);
+        }
+        return weights;
+    }
 
-    // Published apart from the models; masks are given where it lies in the model's folder.
+    // Masks are given where it lies in the model's folder.
     private static MaskCodec? ReadMaskCodec(ModelFiles files)
     {
-        if (files.OptionalFile("vae-oid.npz") is not { } path)
+        if (files.OptionalFile(MaskCodec.FileName) is not { } path)
             return null;
         using IWeightSource file = WeightSource.Open(path);
         return MaskCodec.Read(file);

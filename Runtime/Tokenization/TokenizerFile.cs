@@ -6,8 +6,9 @@ namespace VlmSdk.Tokenization;
 /// <summary>Opens a published tokenizer, whatever its format.</summary>
 public static class TokenizerFile
 {
-    /// <summary>File names looked for in a folder, the first found is read; then any single *.tiktoken or *.model.</summary>
-    private static readonly string[] Names = ["tokenizer.json", "tekken.json", "tokenizer.model", "spiece.model"];
+    // File names looked for in a folder, the first found is read; then any single *.tiktoken or *.model. Tekken's own file comes first:
+    // copies of it as tokenizer.json were published with another model's rule for splitting text.
+    private static readonly string[] Names = ["tekken.json", "tokenizer.json", "tokenizer.model", "spiece.model"];
 
     /// <summary>
     /// Reads a tokenizer file: <c>tokenizer.json</c>, SentencePiece <c>.model</c>, tiktoken ranks of Qwen-VL, Tekken, or the

@@ -20,13 +20,20 @@ public static class CheckpointMapping
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static IReadOnlyDictionary<string, HostTensor> Read(
         IWeightSource file, Func<string, string?> rename, IEnumerable<WeightSpec> needed, IEnumerable<WeightSpec>? unused = null,
+        WeightReading? reading = null, CancellationToken cancellationToken = default) =>
+        ReadEach(file, rename, needed, unused, reading, cancellationToken).ToDictionary(t => t.Weight.Name, t => t.Tensor);
+
+    /// <summary>Reads as <see cref="Read"/> does, each tensor when it is asked for, so that whoever needs it in another form holds one at a time.</summary>
+    /// <inheritdoc cref="Read"/>
+    public static IEnumerable<(WeightSpec Weight, HostTensor Tensor)> ReadEach(
+        IWeightSource file, Func<string, string?> rename, IEnumerable<WeightSpec> needed, IEnumerable<WeightSpec>? unused = null,
         WeightReading? reading = null, CancellationToken cancellationToken = default)
     {
         CheckpointFit fit = Compare(file, rename, needed, unused);
         if (fit.Faults.Count > 0)
             throw fit.Faults[0];
         var reader = new WeightReader(file, reading ?? new WeightReading(), fit.Used.Sum(u => u.Tensor.ByteCount), cancellationToken);
-        return fit.Used.ToDictionary(u => u.Weight.Name, u => reader.Read(u.Weight, u.Tensor));
+        return fit.Used.Select(u => (u.Weight, reader.Read(u.Weight, u.Tensor)));
     }
 
     /// <summary>Compares a checkpoint with what a model needs, without reading weights; parameters as for <see cref="Read"/>.</summary>

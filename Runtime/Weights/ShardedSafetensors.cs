@@ -74,12 +74,12 @@ public sealed class ShardedSafetensors : IWeightSource
             shard.Dispose();
     }
 
-    /// <summary>The only file of a kind in a folder, null if there is none.</summary>
-    internal static string? OnlyFile(string folder, string pattern)
+    /// <summary>The only file of a kind in a folder, one of a certain name left out; null if there is none.</summary>
+    internal static string? OnlyFile(string folder, string pattern, string? except = null)
     {
         try
         {
-            string[] found = Directory.GetFiles(folder, pattern);
+            string[] found = [.. Directory.GetFiles(folder, pattern).Where(f => Path.GetFileName(f) != except)];
             return found.Length <= 1
                 ? found.FirstOrDefault()
                 : throw new CheckpointException(folder, null, $"this folder holds {found.Length} files {pattern}. Name the one to open.");

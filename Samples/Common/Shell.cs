@@ -16,6 +16,16 @@ internal static class Shell
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
+    /// <summary>Most memory the process held at once.</summary>
+    internal static long PeakBytes
+    {
+        get
+        {
+            using var process = System.Diagnostics.Process.GetCurrentProcess();
+            return process.PeakWorkingSet64;
+        }
+    }
+
     /// <summary>Exit code 0 when the command ran, 1 when it failed for a reason it could name, 130 when interrupted.</summary>
     internal static async Task<int> RunAsync(Func<Task> command)
     {

@@ -31,7 +31,7 @@ internal sealed record ImageCommand(string Image, string Model, Backend Backend,
     {
         Answer answer = await vlm.AskAsync(view, question, cancellationToken);
         if (Json)
-            Shell.WriteJson(new { Image, Model, Question = question, Answer = answer.Text, answer.Confidence, answer.UnknownWords, answer.FoldedWords });
+            Shell.WriteJson(new { Image, Model, Question = question, Answer = answer.Text, answer.Confidence, answer.UnknownWords, answer.FoldedWords, Shell.PeakBytes });
         else
             Console.WriteLine(answer.Text);
         Report(answer.UnknownWords, answer.FoldedWords);

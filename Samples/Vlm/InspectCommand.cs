@@ -83,6 +83,7 @@ internal sealed record InspectCommand(string Path, bool Json, DType? Read)
     {
         GgufFile gguf => ($"GGUF version {gguf.Version}", gguf.Metadata.Entries.ToDictionary(e => e.Key, e => e.Value.ToString())),
         SafetensorsFile file => ("safetensors", file.Metadata.ToDictionary()),
+        NpzFile => ("npz", []),
         ShardedSafetensors shards => ($"safetensors in {shards.Shards.Count} shards", []),
         _ => (source.GetType().Name, []),
     };
@@ -92,8 +93,7 @@ internal sealed record InspectCommand(string Path, bool Json, DType? Read)
         long start = Stopwatch.GetTimestamp();
         IReadOnlyDictionary<string, HostTensor> weights = model.Read(new WeightReading { Matrices = type }, cancellationToken);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        using var process = Process.GetCurrentProcess();
-        return new Trial(weights.Values.Sum(t => (long)t.Data.Length), seconds, process.PeakWorkingSet64);
+        return new Trial(weights.Values.Sum(t => (long)t.Data.Length), seconds, Shell.PeakBytes);
     }
 
     /// <summary>What reading took.</summary>

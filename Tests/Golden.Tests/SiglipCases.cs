@@ -31,9 +31,9 @@ internal static class SiglipCases
             c.Compare(Whole(c, executor, config, perText: true, path).GetValueOrDefault);
 
         // The image half alone, under each of its name generations.
-        VitConfig vision = VitConfig.Siglip(c.Config("config-vision.json"));
         foreach (string path in halves)
         {
+            VitConfig vision = VitConfig.Siglip(c.Config("config-vision.json"));
             using IWeightSource file = WeightSource.Open(path);
             var g = new GraphBuilder();
             WeightScope w = new WeightScope(g)["vision_model"];

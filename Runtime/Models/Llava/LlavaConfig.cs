@@ -9,6 +9,12 @@ public sealed record LlavaConfig
 {
     private const int OriginalSentinel = -200;
 
+    // The image half of the released models (spec sheet, A2.1).
+    private const string PublishedTower = "openai/clip-vit-large-patch14-336";
+    private const string PublishedSizes = """
+        {"hidden_size":1024,"intermediate_size":4096,"num_hidden_layers":24,"num_attention_heads":16,"image_size":336,"patch_size":14}
+        """;
+
     /// <summary>The image half.</summary>
     public required VitConfig Vision { get; init; }
 
@@ -59,10 +65,17 @@ public sealed record LlavaConfig
         return config;
     }
 
-    /// <summary>Reads the original layout, whose image half has a <c>config.json</c> of its own (CLIPVisionModel, or the vision_config of CLIPModel).</summary>
-    /// <exception cref="CheckpointException">Another model type, an unknown value, or a size out of range.</exception>
-    public static LlavaConfig ReadOriginal(ConfigReader json, ConfigReader clip)
+    /// <summary>
+    /// Reads the original layout, whose image half has a <c>config.json</c> of its own (CLIPVisionModel, or the vision_config of
+    /// CLIPModel). Null stands for that of the released models, if it is the one they name.
+    /// </summary>
+    /// <exception cref="CheckpointException">Another model type, an unknown value, a size out of range, or an image half that is not known.</exception>
+    public static LlavaConfig ReadOriginal(ConfigReader json, ConfigReader? clip)
     {
+        if (clip is null)
+            clip = json.Text("mm_vision_tower", PublishedTower) is var tower && tower == PublishedTower
+                ? ConfigReader.Parse(PublishedTower, System.Text.Encoding.UTF8.GetBytes(PublishedSizes))
+                : throw json.Fault("mm_vision_tower", $"is '{tower}', whose sizes are not known here. Put its config.json and weights into the folder '{LlavaMapping.TowerFolder}' beside the model's.");
         json.OneOf("model_type", null, "llava", "llava_llama");
         json.OneOf("mm_projector_type", null, "mlp2x_gelu");
         json.Require("mm_use_im_start_end", false);

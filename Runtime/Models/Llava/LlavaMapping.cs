@@ -9,6 +9,11 @@ namespace VlmSdk.Models.Llava;
 /// <summary>LLaVA's tensors under all three Hugging Face generations of names and the original layout's.</summary>
 public static class LlavaMapping
 {
+    /// <summary>Folder beside the original layout's weights for the image half as CLIP's release has it, with its own configuration.</summary>
+    public const string TowerFolder = "vision_tower";
+
+    private const string Tower = "vision_tower.", OriginalTower = "model.vision_tower.vision_tower.";
+
     // Longest first: the first prefix that fits decides.
     private static readonly (string File, string Own)[] Prefixes =
     [
@@ -34,6 +39,13 @@ public static class LlavaMapping
             return null;
         return CheckpointMapping.Exchange(name, Prefixes) ?? LlamaMapping.FromHuggingFace(CheckpointMapping.Exchange(name, DecoderPrefixes) ?? name);
     }
+
+    /// <summary>Whether the image half is among the weights of a file.</summary>
+    internal static bool HoldsTower(IWeightSource file) => file.Tensors.Keys.Any(n => Rename(n)?.StartsWith(Tower, StringComparison.Ordinal) == true);
+
+    /// <summary>The original layout's weights with the image half of CLIP's release, whose text half is left out.</summary>
+    internal static IWeightSource WithTower(IWeightSource file, IWeightSource clip) =>
+        new JoinedWeights(file, clip, n => n.StartsWith("vision_model.", StringComparison.Ordinal) ? OriginalTower + n : null);
 
     /// <summary>Every tensor the graphs use, with its shape.</summary>
     public static IReadOnlyList<WeightSpec> Tensors(LlavaConfig config)

@@ -33,6 +33,9 @@ public sealed class MaskCodec
             "encoder.9.net.0", "encoder.9.net.2", "encoder.9.net.4", "encoder.10" }.SelectMany(n => new[] { n + ".weight", n + ".bias" }),
     ];
 
+    /// <summary>Name of its file, which is published apart from the models.</summary>
+    public const string FileName = "vae-oid.npz";
+
     private MaskCodec(IReadOnlyDictionary<string, HostTensor> weights) => Weights = weights;
 
     /// <summary>The weights by the names the graphs use, F32.</summary>

@@ -31,6 +31,25 @@ public sealed class HandedOverTests
         });
     }
 
+    [Test]
+    public void A_matrix_is_taken_over_when_it_is_bound_and_a_vector_stays()
+    {
+        HostTensor matrix = Tensor(new Random(4), DType.Q8_0), norm = new(DType.F32, new Shape(64));
+        WeightSpec[] needed = [("matrix", matrix.Shape), ("table", matrix.Shape), ("norm", norm.Shape)];
+        var binding = new WeightBinding("test", new Dictionary<string, HostTensor>(), CheckpointMapping.Matrices(needed));
+        using var executor = new NativeExecutor();
+        foreach (WeightSpec weight in needed)
+        {
+            binding.Add(weight.Name, weight.Packs ? matrix : norm);
+            executor.Take(binding, weight);
+            Assert.That(binding.Bytes, Is.EqualTo(weight.Packs ? 0 : norm.Data.Length), weight.Name);
+        }
+        var kept = new WeightBinding("test", new Dictionary<string, HostTensor> { ["table"] = matrix, ["matrix"] = matrix });
+        Assert.That(Run(executor, binding, 5), Is.EqualTo(Run(executor, kept, 5)));
+        Assert.That(() => binding.Add("matrix", matrix), Throws.ArgumentException);
+        Assert.That(() => executor.Take(binding, new WeightSpec("matrix", new Shape(3, 3), true)), Throws.InstanceOf<CheckpointException>());
+    }
+
     /// <summary>A tied embedding is looked up and multiplied: its rows come out of the packed form, in any storage type, with the bits of the stored one.</summary>
     [Test]
     public void A_table_that_is_multiplied_too_is_held_once([Values(DType.F32, DType.F16, DType.BF16, DType.Q8_0, DType.Q4_0, DType.Q4_1, DType.Q5_0, DType.Q5_1)] DType type)

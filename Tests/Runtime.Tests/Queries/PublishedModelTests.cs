@@ -50,22 +50,22 @@ public sealed class PublishedModelTests
         });
     }
 
-    [TestCase("paligemma")]
-    [TestCase("paligemma2")]
-    public async Task Prompts_that_see_themselves_are_answered_as_whole_passes_say(string system)
+    [Test]
+    public async Task Prompts_that_see_themselves_are_answered_as_whole_passes_say([Values("paligemma", "paligemma2")] string system, [Values] bool npz)
     {
-        string folder = TinyPaliGemma.Write(_folder, system: system);
+        string folder = TinyPaliGemma.Write(_folder, system: system, npz: npz);
         await using VlmModel vlm = await VlmModel.LoadAsync(folder, Reference);
         PixelBuffer picture = TinyScout.Picture(3);
         using EncodedImage view = await vlm.EncodeAsync(picture);
         Answer answer = await vlm.AskAsync(view, "what is on the table?", new AskOptions { MaxTokens = 16 });
         Answer second = await vlm.AskAsync(view, "where?", new AskOptions { MaxTokens = 16 });
 
-        PaliGemmaConfig config = PaliGemmaConfig.Read(ConfigReader.Open(Path.Combine(folder, "config.json")));
-        using IWeightSource file = WeightSource.Open(Path.Combine(folder, "model.safetensors"));
+        using IWeightSource file = WeightSource.Open(Path.Combine(folder, npz ? "model.npz" : "model.safetensors"));
+        PaliGemmaConfig config = PaliGemmaMapping.Fit(file, PaliGemmaConfig.Read(ConfigReader.Open(Path.Combine(folder, "config.json"))));
         IReadOnlyDictionary<string, HostTensor> weights = PaliGemmaMapping.Read(file, config);
         ITokenizer tokenizer = TokenizerFile.Load(folder);
-        HostTensor pixels = ImageConventions.Siglip(config.Vision.ImageSide).Process(picture).Values;
+        int side = config.Vision.ImageSide;
+        HostTensor pixels = (npz ? ImageConventions.SiglipJax(side) : ImageConventions.Siglip(side)).Process(picture).Values;
         Assert.Multiple(() =>
         {
             Assert.That(answer.Text, Is.EqualTo(Whole("answer en what is on the table?")));
@@ -178,6 +178,24 @@ public sealed class PublishedModelTests
     }
 
     [Test]
+    public async Task Loading_can_be_cancelled_while_weights_are_read()
+    {
+        string folder = TinyLlava.Write(_folder);
+        using var source = new CancellationTokenSource();
+        var told = new List<LoadProgress>();
+        var options = new VlmModelOptions { Backend = Backend.Reference, Reading = new WeightReading { Progress = new Told(told, source.Cancel) } };
+        Assert.That(async () => await VlmModel.LoadAsync(folder, options, source.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(told, Has.Count.EqualTo(1), "it ends at the next piece");
+        Assert.That(told[0].Bytes, Is.LessThan(told[0].Total));
+        using (new FileStream(Path.Combine(folder, "model.safetensors"), FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+        {
+            // No file is left open.
+        }
+        await using VlmModel again = await VlmModel.LoadAsync(folder, Reference);
+        Assert.That(again.Capabilities.Answers);
+    }
+
+    [Test]
     public async Task A_grid_made_by_its_specification_gives_the_same_answer()
     {
         await using VlmModel vlm = await VlmModel.LoadAsync(TinyLlava.Write(_folder), Reference);
@@ -198,6 +216,27 @@ public sealed class PublishedModelTests
         // The golden folder has big_vision's file and no tokenizer: its family is known, and what is missing is said.
         Assert.That(async () => await VlmModel.LoadAsync(Golden.Own("paligemma", "model.npz"), Reference),
             Throws.InstanceOf<CheckpointException>().With.Message.Contains("tokenizer"));
+    }
+
+    [Test]
+    public async Task The_original_layout_takes_its_image_half_from_a_folder_of_its_own()
+    {
+        string like = TinyLlava.Write(_folder), folder = TinyOriginalLlava.Write(_folder, like);
+        // The original code pads pictures to a square.
+        File.WriteAllText(Path.Combine(like, "preprocessor_config.json"), """{"do_pad": true}""");
+        PixelBuffer picture = TinyScout.Picture(4);
+        await using (VlmModel original = await VlmModel.LoadAsync(folder, Reference), published = await VlmModel.LoadAsync(like, Reference))
+        {
+            using EncodedImage one = await original.EncodeAsync(picture), other = await published.EncodeAsync(picture);
+            Assert.That((await original.AskAsync(one, "Where?")).Text, Is.EqualTo((await published.AskAsync(other, "Where?")).Text));
+        }
+
+        string tower = Path.Combine(folder, "vision_tower"), config = Path.Combine(folder, "config.json");
+        File.Delete(Path.Combine(tower, "config.json"));
+        Assert.That(async () => await VlmModel.LoadAsync(folder, Reference), Throws.InstanceOf<CheckpointException>().With.Message.Contains("'own'").And.Message.Contains("vision_tower"));
+        Directory.Delete(tower, recursive: true);
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"own\"", "\"openai/clip-vit-large-patch14-336\"", StringComparison.Ordinal));
+        Assert.That(async () => await VlmModel.LoadAsync(folder, Reference), Throws.InstanceOf<CheckpointException>().With.Message.Contains("published by itself").And.Message.Contains(tower));
     }
 
     [Test]
@@ -315,8 +354,12 @@ public sealed class PublishedModelTests
         return (string.Concat(ids[prompt.Length..].Select(text.Append)) + text.Flush()).TrimStart();
     }
 
-    private sealed class Told(List<LoadProgress> list) : IProgress<LoadProgress>
+    private sealed class Told(List<LoadProgress> list, Action? then = null) : IProgress<LoadProgress>
     {
-        public void Report(LoadProgress value) => list.Add(value);
+        public void Report(LoadProgress value)
+        {
+            list.Add(value);
+            then?.Invoke();
+        }
     }
 }

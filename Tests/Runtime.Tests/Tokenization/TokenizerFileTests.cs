@@ -22,6 +22,18 @@ internal sealed class TokenizerFileTests
     }
 
     [Test]
+    public void Tekkens_own_file_is_read_before_a_copy_of_it()
+    {
+        using var folder = new Weights.TemporaryFolder();
+        File.WriteAllText(folder.At("tokenizer.json"), Json());
+        int copied = TokenizerFile.Load(folder.At("")).VocabularySize;
+        File.WriteAllText(folder.At("tekken.json"), Tekken());
+        int own = TokenizerFile.Load(folder.At("tekken.json")).VocabularySize;
+        Assert.That(own, Is.Not.EqualTo(copied));
+        Assert.That(TokenizerFile.Load(folder.At("")).VocabularySize, Is.EqualTo(own));
+    }
+
+    [Test]
     public void Damaged_bytes_never_give_another_kind_of_exception()
     {
         var random = new Random(21);

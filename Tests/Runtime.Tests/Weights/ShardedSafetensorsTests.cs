@@ -109,6 +109,17 @@ public sealed class ShardedSafetensorsTests
         Assert.Throws<CheckpointException>(() => WeightSource.Open(folder.At("none.gguf")));
         File.WriteAllText(folder.At("notes.txt"), "text");
         Assert.Throws<CheckpointException>(() => WeightSource.Open(folder.At("notes.txt")));
+        // PyTorch's files are refused with what to do instead, whether the folder or they are named.
+        File.WriteAllText(folder.At("pytorch_model.bin.index.json"), "{}");
+        File.WriteAllText(folder.At("pytorch_model-00001-of-00002.bin"), "pickle");
+        foreach (string name in new[] { "", "pytorch_model.bin.index.json", "pytorch_model-00001-of-00002.bin" })
+            Assert.That(() => WeightSource.Open(folder.At(name)), Throws.InstanceOf<CheckpointException>().With.Message.Contains("pytorch_model").And.Message.Contains("Convert the folder to safetensors"));
+        // Archives of arrays stand in for a checkpoint where there is nothing else; one that lies beside is left out.
+        File.WriteAllBytes(folder.At("beside.npz"), NpzBytes.Zip(false, ("x", NpzBytes.Array("<f4", "(1,)", new byte[4]))));
+        File.WriteAllBytes(folder.At("m.npz"), NpzBytes.Zip(false, ("a", NpzBytes.Array("<f4", "(1,)", new byte[4]))));
+        Assert.That(() => WeightSource.Open(folder.At("")), Throws.InstanceOf<CheckpointException>().With.Message.Contains("2 files *.npz"));
+        using (IWeightSource npz = WeightSource.Open(folder.At(""), beside: "beside.npz"))
+            Assert.That(npz.Tensors.Keys, Is.EqualTo(new[] { "a" }));
         new GgufWriter().AddTensor("a", tensor["a"]).Write(folder.At("m.gguf"));
         Check(folder.At(""), typeof(GgufFile));
         SafetensorsWriter.Write(folder.At("m.safetensors"), tensor);
