@@ -22,6 +22,10 @@ internal sealed class ScoutRuntime : IVlmRuntime
     private const float Listed = 0.3f;
     private const double SameObject = 0.5;
 
+    // A name of which the list forgot an object: in view this surely, and apart from all that is listed.
+    private const float Forgotten = 0.9f;
+    private const double Apart = 0.3;
+
     private readonly ScoutGenerator _generator;
     private readonly PatchGridSpec _grid;
 
@@ -127,7 +131,24 @@ internal sealed class ScoutRuntime : IVlmRuntime
             reader.Read(step);
             return true;
         }, cancellationToken);
-        return Distinct(reader.Detections.Zip(reader.Words));
+        List<(Detection Detection, int[] Words)> list = Distinct(reader.Detections.Zip(reader.Words));
+        foreach (Detection forgotten in LookAgain(view, list, cancellationToken))
+            if (list.TrueForAll(o => o.Detection.Box.IntersectionOverUnion(forgotten.Box) < Apart))
+                list.Add((forgotten, [.. forgotten.Phrase.Split(' ').Select(ScoutVocabulary.Id)]));
+        return [.. list.OrderBy(o => o.Detection.Box.Left + o.Detection.Box.Right)];
+    }
+
+    /// <summary>What is in view of the names that are not listed, the likeliest first: grounds each of a colour that is there at all.</summary>
+    private IEnumerable<Detection> LookAgain(EncodedView view, List<(Detection Detection, int[])> list, CancellationToken cancellationToken)
+    {
+        var sure = new GroundOptions { Threshold = Forgotten };
+        return ScoutPrompt.Colours
+            .Where(colour => Presence(view, $"the {colour} object", cancellationToken) >= 0.5f)
+            .SelectMany(colour => ScoutPrompt.Shapes.SkipLast(1).Select(shape => $"{colour} {shape}"))
+            .Where(name => !list.Exists(o => o.Detection.Phrase == name))
+            .SelectMany(name => Ground(view, name, sure, cancellationToken).Detections)
+            .Where(d => d.Confidence >= Forgotten)
+            .OrderByDescending(d => d.Confidence);
     }
 
     /// <summary>What of a list is likely enough and covers nothing named before.</summary>
@@ -138,6 +159,17 @@ internal sealed class ScoutRuntime : IVlmRuntime
             if (found.Confidence >= Listed && list.TrueForAll(o => o.Detection.Box.IntersectionOverUnion(found.Box) < SameObject))
                 list.Add((found, words));
         return list;
+    }
+
+    private float Presence(EncodedView view, string phrase, CancellationToken cancellationToken)
+    {
+        float presence = 0;
+        Generate(view, ScoutPrompt.Ground(ScoutPrompt.Fold(phrase)), AnswerForm.Grounding, ScoutGenerator.LongestAnswer, null, first =>
+        {
+            presence = first[_generator.Tokens.InView];
+            return null;
+        }, _ => false, cancellationToken);
+        return presence;
     }
 
     private static List<int> Sentence(EncodedView view, List<(Detection Detection, int[] Words)> list, int longest) => ScoutPrompt.Sentence(

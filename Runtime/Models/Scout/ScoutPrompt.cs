@@ -72,8 +72,11 @@ public static class ScoutPrompt
         ["closer"] = "nearer",
     }.ToFrozenDictionary();
 
-    private static readonly string[] Shapes = ["cube", "sphere", "cylinder", "cone", "pyramid", "ring", "capsule", "object"];
-    private static readonly string[] Colours = ["red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "white", "black"];
+    /// <summary>The nouns; the last stands for any.</summary>
+    internal static readonly string[] Shapes = ["cube", "sphere", "cylinder", "cone", "pyramid", "ring", "capsule", "object"];
+
+    /// <summary>The colour words.</summary>
+    internal static readonly string[] Colours = ["red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "white", "black"];
 
     /// <summary>Splits free text into words and folds them into the vocabulary. Punctuation Scout has no token for separates words.</summary>
     public static ScoutText Fold(string text)
