@@ -204,8 +204,8 @@ public sealed class VlmModel : IAsyncDisposable
     }
 
     /// <summary>
-    /// Lists every object the model sees, in the order it names them, each with its box. Scout goes left to right, and leaves
-    /// out what it holds for unlikely (confidence below 0.3) and second names of an object.
+    /// Lists every object the model sees, in the order it names them, each with its box. Scout goes left to right; what it holds
+    /// for unlikely (confidence below 0.3) and second names of an object are left out.
     /// </summary>
     /// <exception cref="UnsupportedQueryException">The model has no such list.</exception>
     public Task<IReadOnlyList<Detection>> DetectAsync(EncodedImage view, CancellationToken cancellationToken = default)
