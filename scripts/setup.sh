@@ -6,7 +6,8 @@ set -euo pipefail
 missing=()
 command -v g++ >/dev/null || missing+=(g++)
 command -v cmake >/dev/null || missing+=(cmake)
-has_library() { ldconfig -p 2>/dev/null | grep -q "$1"; }
+# Not a pipe: grep -q ends at the first match, and what still writes to it would fail. Users may lack /sbin in their path.
+has_library() { grep -q "$1" <<<"$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null)"; }
 has_library 'libvulkan\.so\.1' || missing+=(libvulkan1)
 compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null || missing+=(mesa-vulkan-drivers)
 compgen -G '/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json' >/dev/null || missing+=(vulkan-validationlayers)
