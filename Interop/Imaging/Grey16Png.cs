@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.IO.Compression;
 
 namespace VlmSdk.Imaging;
@@ -59,15 +58,9 @@ internal static class Grey16Png
     private static MemoryStream Data(ReadOnlySpan<byte> file)
     {
         var joined = new MemoryStream(file.Length);
-        for (int at = 8; at + 12 <= file.Length;)
-        {
-            int length = BinaryPrimitives.ReadInt32BigEndian(file[at..]);
-            if (file.Slice(at + 4, 4).SequenceEqual("IDAT"u8))
-                joined.Write(file.Slice(at + 8, length));
-            else if (file.Slice(at + 4, 4).SequenceEqual("IEND"u8))
-                break;
-            at += 12 + length;
-        }
+        for (var chunks = new PngChunks(file); chunks.Next(out ReadOnlySpan<byte> type, out ReadOnlySpan<byte> body);)
+            if (type.SequenceEqual("IDAT"u8))
+                joined.Write(body);
         joined.Position = 0;
         return joined;
     }

@@ -7,16 +7,12 @@ internal static class PngExif
 {
     private const ushort OrientationTag = 0x0112, ShortType = 3;
 
-    /// <summary>1..8 as EXIF numbers them; 1, upright, where the file says nothing sound. The file's outer structure was walked before.</summary>
+    /// <summary>1..8 as EXIF numbers them; 1, upright, where the file says nothing sound.</summary>
     internal static int Orientation(ReadOnlySpan<byte> file)
     {
-        for (int at = 8; !file.Slice(at + 4, 4).SequenceEqual("IEND"u8);)
-        {
-            int length = BinaryPrimitives.ReadInt32BigEndian(file[at..]);
-            if (file.Slice(at + 4, 4).SequenceEqual("eXIf"u8))
-                return OfTiff(file.Slice(at + 8, length));
-            at += 12 + length;
-        }
+        for (var chunks = new PngChunks(file); chunks.Next(out ReadOnlySpan<byte> type, out ReadOnlySpan<byte> body);)
+            if (type.SequenceEqual("eXIf"u8))
+                return OfTiff(body);
         return 1;
     }
 

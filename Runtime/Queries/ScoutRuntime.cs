@@ -133,7 +133,7 @@ internal sealed class ScoutRuntime : IVlmRuntime
         }, cancellationToken);
         List<(Detection Detection, int[] Words)> list = Distinct(reader.Detections.Zip(reader.Words));
         foreach (Detection forgotten in LookAgain(view, list, cancellationToken))
-            if (list.TrueForAll(o => o.Detection.Box.IntersectionOverUnion(forgotten.Box) < Apart))
+            if (IsClear(list, forgotten, Apart))
                 list.Add((forgotten, [.. forgotten.Phrase.Split(' ').Select(ScoutVocabulary.Id)]));
         return [.. list.OrderBy(o => o.Detection.Box.Left + o.Detection.Box.Right)];
     }
@@ -156,10 +156,13 @@ internal sealed class ScoutRuntime : IVlmRuntime
     {
         var list = new List<(Detection Detection, int[] Words)>();
         foreach ((Detection found, int[] words) in named)
-            if (found.Confidence >= Listed && list.TrueForAll(o => o.Detection.Box.IntersectionOverUnion(found.Box) < SameObject))
+            if (found.Confidence >= Listed && IsClear(list, found, SameObject))
                 list.Add((found, words));
         return list;
     }
+
+    private static bool IsClear(List<(Detection Detection, int[])> list, Detection found, double overlap) =>
+        list.TrueForAll(o => o.Detection.Box.IntersectionOverUnion(found.Box) < overlap);
 
     private float Presence(EncodedView view, string phrase, CancellationToken cancellationToken)
     {

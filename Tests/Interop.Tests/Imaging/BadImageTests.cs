@@ -34,7 +34,8 @@ public sealed class BadImageTests
             Assert.That(e.Message, Does.Contain(part));
     }
 
-    private static byte[] Chunk(string type, byte[] body)
+    /// <summary>A chunk of a PNG file, its checksum right.</summary>
+    internal static byte[] Chunk(string type, byte[] body)
     {
         byte[] chunk = new byte[12 + body.Length];
         BinaryPrimitives.WriteInt32BigEndian(chunk, body.Length);

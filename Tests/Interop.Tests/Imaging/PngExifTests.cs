@@ -46,17 +46,8 @@ public sealed class PngExifTests
         for (int i = 0; i < 6; i++)
             pixels[3 * i] = (byte)i;
         byte[] plain = ImageFile.EncodePng(new PixelBuffer(3, 2, PixelFormat.Rgb8, pixels));
-        byte[] chunk = [0, 0, 0, (byte)tiff.Length, .. "eXIf"u8, .. tiff, 0, 0, 0, 0];
-        uint crc = 0xFFFFFFFF;
-        foreach (byte b in chunk.AsSpan(4, 4 + tiff.Length))
-        {
-            crc ^= b;
-            for (int i = 0; i < 8; i++)
-                crc = (crc & 1) != 0 ? crc >> 1 ^ 0xEDB88320 : crc >> 1;
-        }
-        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(8 + tiff.Length), ~crc);
         const int BehindHeader = 8 + 25;
-        return [.. plain[..BehindHeader], .. chunk, .. plain[BehindHeader..]];
+        return [.. plain[..BehindHeader], .. BadImageTests.Chunk("eXIf", tiff), .. plain[BehindHeader..]];
     }
 
     private static byte[] Tiff(int orientation, bool little) => little
